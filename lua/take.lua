@@ -1,0 +1,177 @@
+-- Decides messages, each by itself and all or nothing, and in the same call counts what it accepted, remembers the
+-- verdict under the message's id, and logs what it did not accept. With a dry message it only looks.
+--
+-- KEYS[1] config    hash: version, floor
+-- KEYS[2] items     hash: id -> JSON
+-- KEYS[3] changes   sorted set: id, scored by the version of its last change
+-- KEYS[4] log       stream
+-- KEYS[5...]        for each message, as its flags say, in this order:
+--                     its record (MESSAGE_ID), its account's settings (ACCOUNT), its user's memberships (MEMBER),
+--                     then one counter for each counter of its shape
+-- ARGV[1] call      JSON: {
+--     version     the version of the configuration that was planned with
+--     record_ms   how long a record is kept
+--     log_most    the most entries that the log keeps, about
+--     shapes      [{from, to, counters: [expire_at_ms], limits: [[counter, max or -1, enforced]], text}]
+--                   [from, to) is when the plan holds; `counter` counts from 0; `text` is kept in records and the log
+--     messages    [[shape, flags, deadline_ms, cost, user, account, topic, channel, id, account_revision]]
+--                   `shape` counts from 0; an absent user, account, topic, channel or id is ''
+--   }
+--
+-- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
+-- The reply for a message is one of
+--   {1, used...}          accepted; the use of each counter after the decision
+--   {2, used..., log id}  throttled; the use of each counter (no log id for a dry one)
+--   {3, log id}           filtered: the user is not in the account (no log id for a dry one)
+--   {4, record}           accepted before: what was remembered
+--   {5}                   conflict: the id was accepted with other content
+--   {6}                   stale: the configuration has changed; see `changes`
+--   {7, revision, json}   stale: the account's settings have another revision
+--   {8}                   the plan does not hold at time_ms
+--   {9}                   late: the deadline has passed
+-- Of 5 to 9 nothing was counted or written.
+
+-- @include lib/clock
+-- @include lib/config
+
+local DRY, EXEMPT, LOG_ALL, MESSAGE_ID, ACCOUNT, MEMBER, ANY_TIME = 1, 2, 4, 8, 16, 32, 64
+local MOST_CHANGES = 200
+
+local config, items, changes_key, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local call = cjson.decode(ARGV[1])
+local shapes = call.shapes
+local now = now_ms()
+
+local stale, changes = nil, {}
+local function is_stale()
+  if stale == nil then
+    stale = tonumber(redis.call('HGET', config, 'version') or '0') ~= call.version
+    if stale then
+      changes = config_changes(config, items, changes_key, call.version, MOST_CHANGES)
+    end
+  end
+  return stale
+end
+
+local function write_log(status, message, shape, used)
+  return redis.call('XADD', log, 'MAXLEN', '~', call.log_most, '*',
+    'status', status, 'id', message[9], 'user', message[5], 'account', message[6], 'topic', message[7],
+    'channel', message[8], 'cost', message[4], 'limits', shape.text, 'used', table.concat(used, ','))
+end
+
+-- Tests a bit of a small non-negative integer.
+local function has(flags, bit_value)
+  return flags % (2 * bit_value) >= bit_value
+end
+
+local next_key = 4
+local function decide(message)
+  local shape, flags, cost = shapes[message[1] + 1], message[2], message[4]
+  local dry = has(flags, DRY)
+
+  local record_key, account_key, member_key
+  if has(flags, MESSAGE_ID) then
+    next_key = next_key + 1
+    record_key = KEYS[next_key]
+  end
+  if has(flags, ACCOUNT) then
+    next_key = next_key + 1
+    account_key = KEYS[next_key]
+  end
+  if has(flags, MEMBER) then
+    next_key = next_key + 1
+    member_key = KEYS[next_key]
+  end
+  local counters = #shape.counters
+  local first_counter = next_key + 1
+  next_key = next_key + counters
+
+  if now > message[3] then
+    return { 9 }
+  end
+
+  local content
+  if record_key then
+    -- Ids hold no control characters, so a newline separates them without doubt.
+    content = table.concat({ message[5], message[6], message[7], message[8], cost }, '\n')
+    local record = redis.call('GET', record_key)
+    if record and string.sub(record, 1, 1) == 'A' then
+      if string.sub(record, 3, 3 + #content) == content .. '\n' then
+        return { 4, record }
+      end
+      return { 5 }
+    end
+  end
+
+  if is_stale() then
+    return { 6 }
+  end
+  if account_key then
+    local account = redis.call('HMGET', account_key, 'revision', 'json')
+    local revision = tonumber(account[1] or '0')
+    if revision ~= message[10] then
+      return { 7, revision, account[2] or '' }
+    end
+  end
+  if not has(flags, ANY_TIME) and (now < shape.from or now >= shape.to) then
+    return { 8 }
+  end
+  if member_key and redis.call('HEXISTS', member_key, message[6]) == 0 then
+    if dry then
+      return { 3 }
+    end
+    return { 3, write_log('FILTERED', message, shape, {}) }
+  end
+
+  local reply = { 1 }
+  if counters > 0 then
+    local used = redis.call('MGET', unpack(KEYS, first_counter, next_key))
+    for i = 1, counters do
+      reply[i + 1] = tonumber(used[i] or '0')
+    end
+    if not has(flags, EXEMPT) then
+      for _, limit in ipairs(shape.limits) do
+        if limit[3] == 1 and limit[2] >= 0 and reply[limit[1] + 2] + cost > limit[2] then
+          reply[1] = 2
+          break
+        end
+      end
+    end
+    if reply[1] == 2 then
+      if not dry then
+        reply[#reply + 1] = write_log('THROTTLED', message, shape, { unpack(reply, 2) })
+      end
+      return reply
+    end
+    if not dry then
+      for i = 1, counters do
+        local key = KEYS[first_counter + i - 1]
+        if used[i] then
+          redis.call('INCRBY', key, cost)
+        else
+          redis.call('SET', key, cost, 'PXAT', shape.counters[i])
+        end
+        reply[i + 1] = reply[i + 1] + cost
+      end
+    end
+  end
+
+  if not dry then
+    if record_key then
+      local record = 'A\n' .. content .. '\n' .. string.format('%.0f', now) .. '\n'
+        .. table.concat(reply, ',', 2) .. '\n' .. shape.text
+      redis.call('SET', record_key, record, 'PX', call.record_ms)
+    end
+    if has(flags, LOG_ALL) then
+      write_log('ACCEPTED', message, shape, { unpack(reply, 2) })
+    end
+  end
+  return reply
+end
+
+local replies = { now, changes }
+for i, message in ipairs(call.messages) do
+  replies[i + 2] = decide(message)
+end
+replies[2] = changes
+return replies

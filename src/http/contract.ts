@@ -1,0 +1,67 @@
+import type { z } from 'zod';
+import type { Actor } from '../log/actor';
+
+/** What a key may do. `admin` may do everything that the others may. */
+export type Role = 'check' | 'read' | 'admin';
+
+/** One call, after its key and its input have been checked. */
+export interface Call<Params = unknown, Query = unknown, Body = unknown> {
+  params: Params;
+  query: Query;
+  body: Body;
+  actor: Actor;
+  /** The address under which the caller reaches this product, as `http://host:port`, for links in answers. */
+  origin: string;
+  /** The path as it was called, without its query: an alias answers with links to itself. */
+  path: string;
+  /** A header's value, or undefined. */
+  header(name: string): string | undefined;
+}
+
+/** An answer. A refusal is an answer too, made by `problem()`; an exception is a fault of ours. */
+export interface Reply {
+  status: number;
+  /** Sent as JSON; as problem+json when it came from `problem()`. Absent: an empty body. */
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** What an answer of one status holds, for the OpenAPI document. */
+export interface ReplyContract {
+  description: string;
+  schema?: z.ZodType;
+  headers?: Record<string, string>;
+}
+
+/** A route: its contract, from which the OpenAPI document is generated, and its handler. */
+export interface Route {
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** In OpenAPI's form: `/users/{user_id}/accounts`. */
+  path: string;
+  /** The same route in other words: `/users/{user_id}/tenants`. Listed in the document as deprecated: false, with its own operationId suffix. */
+  aliases?: readonly string[];
+  operationId: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  /** The role that may call it, or null for everyone. `read` routes are closed to `check` keys and the other way round. */
+  role: Role | null;
+  params?: z.ZodType;
+  query?: z.ZodType;
+  body?: z.ZodType;
+  /** By status. The problems that every route may answer (400, 401, 403, 413, 415, 503) are added by the document. */
+  replies: Record<number, ReplyContract>;
+  handle(call: Call): Promise<Reply> | Reply;
+}
+
+/** Gives a route's handler the types of its schemas. */
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  definition: Omit<Route, 'params' | 'query' | 'body' | 'handle'> & {
+    params?: P;
+    query?: Q;
+    body?: B;
+    handle(call: Call<z.output<P>, z.output<Q>, z.output<B>>): Promise<Reply> | Reply;
+  },
+): Route {
+  return definition as Route;
+}

@@ -1,0 +1,168 @@
+import type { Calendar, CalendarRules, Window } from './calendar';
+import { type Dimension, dimensionMask, type Limit, type Message, type Period } from './limit';
+import type { LimitSet } from './limit-set';
+import type { AccountCalendar, Settings } from './settings';
+
+/** One counter that a message raises: what is counted, over which window. It belongs to no limit in particular. */
+export interface PlannedCounter {
+  per: readonly Dimension[];
+  perMask: number;
+  period: Period;
+  window: Window;
+}
+
+/** One limit that a message is held against. */
+export interface PlannedLimit {
+  limit: Limit;
+  window: Window;
+  /** The index of its counter in the shape. An enforced and a shadow limit of the same (per, period) share one. */
+  counter: number;
+}
+
+/**
+ * Everything about a decision but whose message it is: messages under the same limits and windows share one shape,
+ * so that planning a message costs a look-up.
+ */
+export interface Shape {
+  limits: readonly PlannedLimit[];
+  counters: readonly PlannedCounter[];
+  /** The shape holds in `[fromMs, toMs)`: within every window, and between the turns of temporary limits. */
+  fromMs: number;
+  toMs: number;
+}
+
+/** What is known of an account's settings: revision 0 is an account without any. */
+export interface KnownAccount {
+  revision: number;
+  calendar: AccountCalendar;
+}
+
+/** What the store needs in order to decide one message. */
+export interface Plan {
+  shape: Shape;
+  message: Message;
+  /** Whether the message's topic counts toward limits but is never throttled. */
+  exempt: boolean;
+  /** The revision of the account's settings that the windows rely on, or null when they rely on none. */
+  accountRevision: number | null;
+  /** Whether the user must be in the account. */
+  membership: boolean;
+}
+
+/** The configuration of a workspace at one version. */
+export interface Configuration {
+  version: number;
+  limits: LimitSet;
+  settings: Settings;
+}
+
+/** Plans decisions under one version of the configuration. */
+export interface Planner {
+  readonly configuration: Configuration;
+  /**
+   * The plan for a message at an instant, in epoch milliseconds.
+   * `account` is what is known of the message's account; undefined is an account without settings.
+   * @throws RangeError when the instant is outside the years that calendars know.
+   */
+  plan(message: Message, instantMs: number, account: KnownAccount | undefined): Plan;
+  /** The window of one counter: of those values, that period, at that instant. */
+  counterAt(
+    per: readonly Dimension[],
+    period: Period,
+    instantMs: number,
+    account: KnownAccount | undefined,
+  ): PlannedCounter;
+}
+
+/** The most shapes kept for one calendar. Each override in use makes one or a few. */
+const SHAPES_MAX = 20_000;
+
+/** The rules of an account's calendar: what it says itself, else what the workspace says. */
+export function accountRules(settings: Settings, account: AccountCalendar | undefined): CalendarRules {
+  return {
+    timezone: account?.timezone ?? settings.timezone,
+    week_start: settings.week_start,
+    billing_anchor: account?.billing_anchor ?? settings.billing_anchor,
+    billing_months: account?.billing_months ?? settings.billing_months,
+  };
+}
+
+/**
+ * Makes a planner. `calendarFor` gives the calendar of rules, the same object for the same rules.
+ */
+export function createPlanner(configuration: Configuration, calendarFor: (rules: CalendarRules) => Calendar): Planner {
+  const { limits, settings } = configuration;
+  const workspaceCalendar = calendarFor(accountRules(settings, undefined));
+  const exemptTopics = new Set(settings.exempt_topics);
+  const shapes = new Map<Calendar, Map<string, Shape>>();
+
+  function calendarOf(account: KnownAccount | undefined): Calendar {
+    return account === undefined ? workspaceCalendar : calendarFor(accountRules(settings, account.calendar));
+  }
+
+  function cachedShapes(calendar: Calendar): Map<string, Shape> {
+    let cached = shapes.get(calendar);
+    if (cached === undefined || cached.size >= SHAPES_MAX) {
+      if (shapes.size >= SHAPES_MAX) shapes.clear();
+      cached = new Map();
+      shapes.set(calendar, cached);
+    }
+    return cached;
+  }
+
+  function plan(message: Message, instantMs: number, account: KnownAccount | undefined): Plan {
+    const selection = limits.select(message, instantMs);
+    let key = '';
+    let byAccount = false;
+    for (const limit of selection.limits) {
+      key += `${limit.id},`;
+      byAccount ||= limit.per.includes('account');
+    }
+    if (selection.fromMs !== Number.NEGATIVE_INFINITY || selection.toMs !== Number.POSITIVE_INFINITY) {
+      key += `${selection.fromMs},${selection.toMs}`;
+    }
+    const calendar = byAccount ? calendarOf(account) : workspaceCalendar;
+    const cached = cachedShapes(calendar);
+    let shape = cached.get(key);
+    if (shape === undefined || instantMs < shape.fromMs || instantMs >= shape.toMs) {
+      shape = shapeOf(selection, (limit) =>
+        (limit.per.includes('account') ? calendar : workspaceCalendar).windowAt(limit.period, instantMs),
+      );
+      cached.set(key, shape);
+    }
+    return {
+      shape,
+      message,
+      exempt: message.topic !== null && exemptTopics.has(message.topic),
+      accountRevision: byAccount ? (account?.revision ?? 0) : null,
+      membership: settings.require_membership && message.account !== null && message.user !== null,
+    };
+  }
+
+  return {
+    configuration,
+    plan,
+    counterAt(per, period, instantMs, account) {
+      const calendar = per.includes('account') ? calendarOf(account) : workspaceCalendar;
+      return { per, perMask: dimensionMask(per), period, window: calendar.windowAt(period, instantMs) };
+    },
+  };
+}
+
+function shapeOf(
+  selection: { limits: Limit[]; fromMs: number; toMs: number },
+  windowOf: (limit: Limit) => Window,
+): Shape {
+  let { fromMs, toMs } = selection;
+  const counters: PlannedCounter[] = [];
+  const planned = selection.limits.map((limit): PlannedLimit => {
+    const window = windowOf(limit);
+    fromMs = Math.max(fromMs, window.startMs);
+    toMs = Math.min(toMs, window.endMs);
+    const perMask = dimensionMask(limit.per);
+    let counter = counters.findIndex((other) => other.perMask === perMask && other.period === limit.period);
+    if (counter === -1) counter = counters.push({ per: limit.per, perMask, period: limit.period, window }) - 1;
+    return { limit, window, counter };
+  });
+  return { limits: planned, counters, fromMs, toMs };
+}

@@ -1,0 +1,112 @@
+import { DIMENSION_BIT, DIMENSIONS, type Dimension, type Message, type Period } from '../limits/limit';
+import type { PlannedCounter } from '../limits/plan';
+
+/**
+ * The names of a workspace's keys. All carry the hash tag `{workspace}`, so that one script may touch any of them in a
+ * Redis Cluster. A workspace's name holds only `A-Za-z0-9._-`; every other name is escaped.
+ */
+export interface Keys {
+  readonly workspace: string;
+  readonly prefix: string;
+  /** Hash: version and floor of the configuration. */
+  readonly config: string;
+  /** Hash: a limit's id, or "@settings", to its JSON. */
+  readonly configItems: string;
+  /** Sorted set: those ids, by the version of their last change. */
+  readonly configChanges: string;
+  /** Sorted set: the ids that were removed last. */
+  readonly configRemoved: string;
+  /** Stream: the message log. */
+  readonly log: string;
+  /** Stream: the audit trail. */
+  readonly audit: string;
+  /** Hash: the SHA-256 of an API key to its JSON. */
+  readonly apiKeys: string;
+  /** Counter: raised with every change of the API keys. */
+  readonly apiKeysRevision: string;
+  /** Sorted set, all of score 0: the ids of the accounts that have settings. */
+  readonly accounts: string;
+  /** Counter: the last revision given to an account's settings. Never reused, also not after a removal. */
+  readonly accountRevision: string;
+  /** Hash: revision and json of one account's settings. */
+  account(accountId: string): string;
+  /** Hash: an account's id to the user's profile in it, as JSON. */
+  userProfiles(userId: string): string;
+  /** Sorted set, all of score 0: the ids of the user's accounts. */
+  userAccounts(userId: string): string;
+  /** Sorted set, all of score 0: the ids of the account's users. */
+  accountUsers(accountId: string): string;
+  /** String: what was decided for a message id. Always with a TTL. */
+  message(messageId: string): string;
+  /** The part of a counter's name before the values it counts: the same for all messages of a shape. */
+  counterPrefix(counter: PlannedCounter): string;
+  /** The rest of that name. */
+  counterValues(perMask: number, message: Message): string;
+  /** String: when a counter was last reset, given the counter's name. */
+  counterReset(counterKey: string): string;
+  /** The prefix that BullMQ gives to its keys. */
+  readonly queuePrefix: string;
+}
+
+const PERIOD_LETTERS: Record<Period, string> = { hour: 'h', day: 'd', week: 'w', month: 'm', billing_period: 'b' };
+
+/** Makes a value safe between colons in a key's name. */
+export function escapeKeyPart(value: string): string {
+  // Colons would let two pairs of values share a name; braces are escaped so that nobody mistakes them for a hash tag.
+  return /[%:{}]/.test(value) ? value.replace(/[%:{}]/g, (character) => encodeKeyCharacter(character)) : value;
+}
+
+function encodeKeyCharacter(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** The key names of a workspace, whose name the configuration has checked. */
+export function createKeys(workspace: string): Keys {
+  const prefix = `sg:{${workspace}}:`;
+  return {
+    workspace,
+    prefix,
+    config: `${prefix}config`,
+    configItems: `${prefix}config:items`,
+    configChanges: `${prefix}config:changes`,
+    configRemoved: `${prefix}config:removed`,
+    log: `${prefix}log`,
+    audit: `${prefix}audit`,
+    apiKeys: `${prefix}keys`,
+    apiKeysRevision: `${prefix}keys:revision`,
+    accounts: `${prefix}accounts`,
+    accountRevision: `${prefix}accounts:revision`,
+    account: (accountId) => `${prefix}a:${escapeKeyPart(accountId)}`,
+    userProfiles: (userId) => `${prefix}up:${escapeKeyPart(userId)}`,
+    userAccounts: (userId) => `${prefix}ua:${escapeKeyPart(userId)}`,
+    accountUsers: (accountId) => `${prefix}au:${escapeKeyPart(accountId)}`,
+    message: (messageId) => `${prefix}m:${escapeKeyPart(messageId)}`,
+    counterPrefix: ({ perMask, period, window }) =>
+      // Base 36 keeps names short: they are most of what a counter costs in memory.
+      `${prefix}c:${PERIOD_LETTERS[period]}${perMask.toString(16)}:${window.startMs.toString(36)}:${window.endMs.toString(36)}:`,
+    counterValues,
+    counterReset: (counterKey) => `${prefix}r:${counterKey.slice(prefix.length + 2)}`,
+    queuePrefix: `${prefix}q`,
+  };
+}
+
+function counterValues(perMask: number, message: Message): string {
+  let values = '';
+  for (const dimension of DIMENSIONS) {
+    if (perMask & DIMENSION_BIT[dimension]) {
+      const value = escapeKeyPart(message[dimension] ?? '');
+      values = values === '' ? value : `${values}:${value}`;
+    }
+  }
+  return values;
+}
+
+/** A message that has just the values of a counter. */
+export function messageOf(values: { [D in Dimension]?: string | undefined }): Message {
+  return {
+    user: values.user ?? null,
+    account: values.account ?? null,
+    topic: values.topic ?? null,
+    channel: values.channel ?? null,
+  };
+}

@@ -1,0 +1,3 @@
+import { stopShared } from '../shared-redis';
+
+export default () => stopShared('cluster');

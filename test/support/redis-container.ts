@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
+import { freePort } from './ports';
+import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
+
+const IMAGE = process.env.REDIS_IMAGE ?? 'redis:8-alpine';
+
+/** A Redis in a container of its own, at a port of this host that stays the same over a restart. */
+export async function startRedisContainer(options: RedisOptions, attemptsLeft = 5): Promise<RedisServer> {
+  const port = options.port ?? (await freePort());
+  const command = ['redis-server', ...redisArguments({ ...options, port: 6379, bind: '0.0.0.0', directory: '/data' })];
+  let container: StartedTestContainer;
+  try {
+    container = await run(new GenericContainer(IMAGE).withCommand(command), [{ container: 6379, host: port }]);
+  } catch (error) {
+    const taken = error instanceof Error && /port is already allocated|address already in use/i.test(error.message);
+    if (!taken || options.port !== undefined || attemptsLeft === 0) throw error;
+    return startRedisContainer(options, attemptsLeft - 1);
+  }
+  return { url: `redis://127.0.0.1:${port}`, port, ...(await controls(container, [port])) };
+}
+
+/**
+ * Several Redis servers in one container, each at the same port inside and outside: so one address reaches a node from
+ * the tests and from its fellow nodes, which a Redis Cluster needs.
+ */
+export async function startRedisGroupContainer(
+  nodes: { port: number; args: string[] }[],
+): Promise<Omit<RedisServer, 'url' | 'port'>> {
+  const servers = nodes.map(({ port, args }) =>
+    ['redis-server', ...redisArguments({ port, bind: '0.0.0.0', directory: `/data/${port}`, args })]
+      .map((word) => `'${word}'`)
+      .join(' '),
+  );
+  const script = `mkdir -p ${nodes.map(({ port }) => `/data/${port}`).join(' ')}\n${servers.join(' &\n')} &\nwait`;
+  const ports = nodes.map(({ port }) => port);
+  const container = await run(
+    new GenericContainer(IMAGE).withEntrypoint(['sh', '-c']).withCommand([script]),
+    ports.map((port) => ({ container: port, host: port })),
+  );
+  return controls(container, ports);
+}
+
+async function run(container: GenericContainer, ports: { container: number; host: number }[]) {
+  const started = await container
+    .withExposedPorts(...ports)
+    .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/, ports.length))
+    .withStartupTimeout(START_TIMEOUT_MS)
+    .start();
+  await Promise.all(ports.map(({ host }) => untilRedisAnswers(host)));
+  return started;
+}
+
+async function controls(container: StartedTestContainer, ports: number[]): Promise<Omit<RedisServer, 'url' | 'port'>> {
+  const engine = (await getContainerRuntimeClient()).container.getById(container.getId());
+  // However the test process ends, this pipe closes and the container goes.
+  const guard = spawn(
+    'sh',
+    ['-c', 'trap "" HUP INT TERM; read -r _; docker rm -f -v "$1"', 'guard', container.getId()],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    },
+  );
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+
+  const kill = async () => {
+    const { State: state } = await engine.inspect();
+    if (state.Running) await engine.kill({ signal: 'SIGKILL' });
+    await engine.wait();
+  };
+  return {
+    async stop() {
+      await engine.remove({ force: true, v: true });
+      guard.kill('SIGKILL');
+    },
+    kill,
+    async restart() {
+      await kill();
+      await engine.start();
+      await Promise.all(ports.map(untilRedisAnswers));
+    },
+    async freeze() {
+      await engine.pause();
+    },
+    async thaw() {
+      await engine.unpause();
+    },
+  };
+}
+
+/** A published port accepts connections before the server behind it does, so only an answer to PING counts. */
+async function untilRedisAnswers(port: number): Promise<void> {
+  const giveUpAt = Date.now() + START_TIMEOUT_MS;
+  while (!(await answers(port))) {
+    if (Date.now() > giveUpAt) throw new Error(`the Redis container did not answer at port ${port} in time`);
+    await delay(10);
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    const done = (yes: boolean) => {
+      socket.destroy();
+      resolve(yes);
+    };
+    socket.setTimeout(1_000, () => done(false));
+    socket.once('connect', () => socket.write('PING\r\n'));
+    socket.once('data', (data) => done(data.toString().startsWith('+PONG')));
+    socket.once('error', () => done(false));
+    socket.once('close', () => resolve(false));
+  });
+}

@@ -1,0 +1,110 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './ports';
+import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
+
+interface Running {
+  guard: ChildProcess;
+  pid: number;
+  /** Resolves when the Redis process is gone. */
+  ended: Promise<void>;
+}
+
+/** A private Redis process on a loopback port, with its data in a directory of its own under the system's temp. */
+export async function startRedisProcess(options: RedisOptions, attemptsLeft = 5): Promise<RedisServer> {
+  const port = options.port ?? (await freePort());
+  const directory = mkdtempSync(join(tmpdir(), 'sendgate-redis-'));
+  const start = () => launch(directory, redisArguments({ ...options, port, bind: '127.0.0.1', directory }));
+
+  let running: Running;
+  try {
+    running = await start();
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    const taken = error instanceof Error && error.message.includes('Address already in use');
+    if (!taken || options.port !== undefined || attemptsLeft === 0) throw error;
+    return startRedisProcess(options, attemptsLeft - 1);
+  }
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    async stop() {
+      signal(running, 'SIGKILL');
+      await running.ended;
+      rmSync(directory, { recursive: true, force: true });
+    },
+    async kill() {
+      signal(running, 'SIGKILL');
+      await running.ended;
+    },
+    async restart() {
+      signal(running, 'SIGKILL');
+      await running.ended;
+      running = await start();
+    },
+    async freeze() {
+      signal(running, 'SIGSTOP');
+    },
+    async thaw() {
+      signal(running, 'SIGCONT');
+    },
+  };
+}
+
+function launch(directory: string, args: string[]): Promise<Running> {
+  const guard = spawn('sh', [join(__dirname, 'guard.sh'), directory, redisProgram(), ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<void>((resolve) => guard.once('close', () => resolve()));
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const timer = setTimeout(() => {
+      guard.stdin.destroy();
+      fail('did not become ready in time');
+    }, START_TIMEOUT_MS);
+    const fail = (why: string) => {
+      clearTimeout(timer);
+      reject(new Error(`redis-server ${why}:\n${output}`));
+    };
+    const read = (chunk: Buffer) => {
+      output = (output + chunk.toString()).slice(-8_192);
+      const pid = /^pid (\d+)$/m.exec(output)?.[1];
+      if (pid === undefined || !output.includes('Ready to accept connections')) return;
+      clearTimeout(timer);
+      // From here on the pipes are only drained: they must not keep a finished test file from ending.
+      for (const stream of [guard.stdin, guard.stdout, guard.stderr]) (stream as unknown as { unref(): void }).unref();
+      guard.unref();
+      guard.stdout.removeAllListeners('data').resume();
+      guard.stderr.removeAllListeners('data').resume();
+      resolve({ guard, pid: Number(pid), ended });
+    };
+    guard.stdout.on('data', read);
+    guard.stderr.on('data', read);
+    guard.once('error', (error) => fail(error.message));
+    guard.once('close', (code) => fail(`ended with status ${code}`));
+    guard.stdin.on('error', () => {}); // It ended first, which 'close' reports.
+  });
+}
+
+function signal(running: Running, name: NodeJS.Signals): void {
+  if (running.guard.exitCode !== null) return;
+  try {
+    process.kill(running.pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+let program: string | undefined;
+
+function redisProgram(): string {
+  program ??= execFileSync('sh', ['-c', 'command -v redis-server || command -v valkey-server || true'])
+    .toString()
+    .trim();
+  if (program === '')
+    throw new Error('neither redis-server nor valkey-server is on the PATH; `make test` installs one');
+  return program;
+}

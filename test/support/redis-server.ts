@@ -1,0 +1,37 @@
+/** How long a Redis may take to become ready on a busy machine before the test that wants it fails. */
+export const START_TIMEOUT_MS = 30_000;
+
+export interface RedisOptions {
+  /** Write every command to disk, so that a killed Redis comes back with its data. Default false. */
+  appendonly?: boolean;
+  /** More arguments for redis-server, after the usual ones. */
+  args?: string[];
+  /** The port to take; by default one that is free. */
+  port?: number;
+}
+
+/** A Redis that one test has to itself, to break as it likes. */
+export interface RedisServer {
+  url: string;
+  port: number;
+  /** Ends it for good and removes its data. */
+  stop(): Promise<void>;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again (killing it first if it runs) at the same port, with the same data directory. */
+  restart(): Promise<void>;
+  /** Stops it in its tracks: connections stay open and nothing answers. */
+  freeze(): Promise<void>;
+  /** Lets a frozen one go on from where it was. */
+  thaw(): Promise<void>;
+}
+
+/** The arguments of redis-server that all test servers share. Nothing is written to disk unless `appendonly`. */
+export function redisArguments(options: RedisOptions & { port: number; bind: string; directory: string }): string[] {
+  return [
+    ...['--port', String(options.port), '--bind', options.bind, '--protected-mode', 'no'],
+    ...['--dir', options.directory, '--save', '', '--maxmemory-policy', 'noeviction'],
+    ...['--appendonly', options.appendonly ? 'yes' : 'no', '--appendfsync', 'always'],
+    ...(options.args ?? []),
+  ];
+}

@@ -12,21 +12,29 @@
 -- ARGV[5] event     JSON: {target, actor, source, audit_max, after}
 -- ARGV[6] revision  of the account's settings
 --
--- Replies {code, time_ms, used before}: 1 done; 2 the configuration has changed; 3 the account has; 4 the window is
--- not the present one. Of 2 to 4 nothing was changed.
+-- Replies one of
+--   {1, time_ms, used before}     done
+--   {2, time_ms}                  stale: the configuration has changed
+--   {3, time_ms, revision, json}  stale: the account's settings have another revision
+--   {4, time_ms}                  the window is not the present one
+-- Of 2 to 4 nothing was changed.
 
 -- @include lib/clock
 -- @include lib/audit
 
 local now = now_ms()
 if tonumber(redis.call('HGET', KEYS[4], 'version') or '0') ~= tonumber(ARGV[3]) then
-  return { 2, now, 0 }
+  return { 2, now }
 end
-if ARGV[6] and tonumber(redis.call('HGET', KEYS[5], 'revision') or '0') ~= tonumber(ARGV[6]) then
-  return { 3, now, 0 }
+if ARGV[6] then
+  local account = redis.call('HMGET', KEYS[5], 'revision', 'json')
+  local revision = tonumber(account[1] or '0')
+  if revision ~= tonumber(ARGV[6]) then
+    return { 3, now, revision, account[2] or '' }
+  end
 end
 if now < tonumber(ARGV[1]) or now >= tonumber(ARGV[2]) then
-  return { 4, now, 0 }
+  return { 4, now }
 end
 local used = redis.call('GET', KEYS[1]) or '0'
 redis.call('DEL', KEYS[1])

@@ -90,10 +90,18 @@ function untilAfterFrom(limit: { from: string | null; until: string | null }): b
 }
 const untilAfterFromError = { path: ['until'], error: 'must be later than from' };
 
+/** What answers add to a limit: taken and ignored in a request, so that what was read can be sent back changed. */
+const readOnlyFields = {
+  source: z.unknown().optional().meta({ readOnly: true }),
+  created_at: z.unknown().optional().meta({ readOnly: true }),
+  updated_at: z.unknown().optional().meta({ readOnly: true }),
+};
+
 /** A limit as a caller writes it: `id` is generated when it is missing. */
 export const limitInputSchema = z
-  .strictObject({ id: limitIdSchema.optional(), ...limitFields })
-  .refine(untilAfterFrom, untilAfterFromError);
+  .strictObject({ id: limitIdSchema.optional(), ...limitFields, ...readOnlyFields })
+  .refine(untilAfterFrom, untilAfterFromError)
+  .meta({ id: 'LimitInput' });
 export type LimitInput = z.output<typeof limitInputSchema>;
 
 export type Where = { [D in Dimension]?: string | undefined };

@@ -1,4 +1,5 @@
 import type { Calendar, CalendarRules, Window } from './calendar';
+import type { LimitView } from './decision';
 import { type Dimension, dimensionMask, type Limit, type Message, type Period } from './limit';
 import type { LimitSet } from './limit-set';
 import type { AccountCalendar, Settings } from './settings';
@@ -14,7 +15,8 @@ export interface PlannedCounter {
 /** One limit that a message is held against. */
 export interface PlannedLimit {
   limit: Limit;
-  window: Window;
+  /** The limit with its window, as verdicts show it. */
+  view: LimitView;
   /** The index of its counter in the shape. An enforced and a shadow limit of the same (per, period) share one. */
   counter: number;
 }
@@ -162,7 +164,16 @@ function shapeOf(
     const perMask = dimensionMask(limit.per);
     let counter = counters.findIndex((other) => other.perMask === perMask && other.period === limit.period);
     if (counter === -1) counter = counters.push({ per: limit.per, perMask, period: limit.period, window }) - 1;
-    return { limit, window, counter };
+    const view: LimitView = {
+      id: limit.id,
+      per: limit.per,
+      period: limit.period,
+      max: limit.max,
+      startMs: window.startMs,
+      endMs: window.endMs,
+      mode: limit.mode,
+    };
+    return { limit, view, counter };
   });
   return { limits: planned, counters, fromMs, toMs };
 }

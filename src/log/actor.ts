@@ -8,3 +8,6 @@ export interface Actor {
 
 /** How a change came in. */
 export type Source = 'api' | 'cli' | 'file' | 'system';
+
+/** The most events that the audit trail keeps, about: the oldest go first. */
+export const AUDIT_MAX_EVENTS = 100_000;

@@ -1,4 +1,5 @@
-import { DIMENSION_BIT, DIMENSIONS, type Dimension, type Message, type Period } from '../limits/limit';
+import type { Window } from '../limits/calendar';
+import { DIMENSION_BIT, DIMENSIONS, type Dimension, dimensionMask, type Message, type Period } from '../limits/limit';
 import type { PlannedCounter } from '../limits/plan';
 
 /**
@@ -28,6 +29,8 @@ export interface Keys {
   readonly accounts: string;
   /** Counter: the last revision given to an account's settings. Never reused, also not after a removal. */
   readonly accountRevision: string;
+  /** Sorted set, all of score 0: a parent account's id, a newline, and the id of an account that names it. */
+  readonly accountChildren: string;
   /** Hash: revision and json of one account's settings. */
   account(accountId: string): string;
   /** Hash: an account's id to the user's profile in it, as JSON. */
@@ -39,9 +42,11 @@ export interface Keys {
   /** String: what was decided for a message id. Always with a TTL. */
   message(messageId: string): string;
   /** The part of a counter's name before the values it counts: the same for all messages of a shape. */
-  counterPrefix(counter: PlannedCounter): string;
+  counterPrefix(counter: Omit<PlannedCounter, 'per'>): string;
   /** The rest of that name. */
   counterValues(perMask: number, message: Message): string;
+  /** String: a counter. Always with a TTL. */
+  counterName(per: readonly Dimension[], period: Period, window: Window, message: Message): string;
   /** String: when a counter was last reset, given the counter's name. */
   counterReset(counterKey: string): string;
   /** The prefix that BullMQ gives to its keys. */
@@ -63,6 +68,9 @@ function encodeKeyCharacter(character: string): string {
 /** The key names of a workspace, whose name the configuration has checked. */
 export function createKeys(workspace: string): Keys {
   const prefix = `sg:{${workspace}}:`;
+  // Base 36 keeps names short: they are most of what a counter costs in memory.
+  const counterPrefix = ({ perMask, period, window }: Omit<PlannedCounter, 'per'>) =>
+    `${prefix}c:${PERIOD_LETTERS[period]}${perMask.toString(16)}:${window.startMs.toString(36)}:${window.endMs.toString(36)}:`;
   return {
     workspace,
     prefix,
@@ -76,15 +84,18 @@ export function createKeys(workspace: string): Keys {
     apiKeysRevision: `${prefix}keys:revision`,
     accounts: `${prefix}accounts`,
     accountRevision: `${prefix}accounts:revision`,
+    accountChildren: `${prefix}accounts:children`,
     account: (accountId) => `${prefix}a:${escapeKeyPart(accountId)}`,
     userProfiles: (userId) => `${prefix}up:${escapeKeyPart(userId)}`,
     userAccounts: (userId) => `${prefix}ua:${escapeKeyPart(userId)}`,
     accountUsers: (accountId) => `${prefix}au:${escapeKeyPart(accountId)}`,
     message: (messageId) => `${prefix}m:${escapeKeyPart(messageId)}`,
-    counterPrefix: ({ perMask, period, window }) =>
-      // Base 36 keeps names short: they are most of what a counter costs in memory.
-      `${prefix}c:${PERIOD_LETTERS[period]}${perMask.toString(16)}:${window.startMs.toString(36)}:${window.endMs.toString(36)}:`,
+    counterPrefix,
     counterValues,
+    counterName: (per, period, window, message) => {
+      const perMask = dimensionMask(per);
+      return counterPrefix({ perMask, period, window }) + counterValues(perMask, message);
+    },
     counterReset: (counterKey) => `${prefix}r:${counterKey.slice(prefix.length + 2)}`,
     queuePrefix: `${prefix}q`,
   };
@@ -99,14 +110,4 @@ function counterValues(perMask: number, message: Message): string {
     }
   }
   return values;
-}
-
-/** A message that has just the values of a counter. */
-export function messageOf(values: { [D in Dimension]?: string | undefined }): Message {
-  return {
-    user: values.user ?? null,
-    account: values.account ?? null,
-    topic: values.topic ?? null,
-    channel: values.channel ?? null,
-  };
 }

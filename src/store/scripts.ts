@@ -14,7 +14,17 @@ export interface Script {
 /** The scripts of `lua/`, by file name without its ending. */
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
-export const SCRIPT_NAMES = ['take', 'release', 'reset', 'config_read', 'config_write'] as const;
+export const SCRIPT_NAMES = [
+  'take',
+  'release',
+  'reset',
+  'config_read',
+  'config_write',
+  'key_write',
+  'member_add',
+  'member_remove',
+  'account_write',
+] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
 /** `lua/` stands beside both `src/` and `dist/`. */

@@ -1,0 +1,228 @@
+import { z } from 'zod';
+import {
+  DIMENSIONS,
+  isTemporary,
+  type Limit,
+  type LimitInput,
+  limitIdSchema,
+  limitInputSchema,
+  PERIODS,
+} from '../../limits/limit';
+import type { Configuration } from '../../limits/plan';
+import type { ConfigurationChange, ConfigurationStore } from '../../store/configuration';
+import { type Reply, type Route, route } from '../contract';
+import { problemSchema } from '../decision-schemas';
+import { invalidInput, problem } from '../problem';
+
+/** A limit, in answers. */
+const limitSchema = z
+  .object({
+    id: z.string(),
+    per: z.array(z.enum(DIMENSIONS)),
+    period: z.enum(PERIODS),
+    max: z.number().nullable(),
+    where: z.partialRecord(z.enum(DIMENSIONS), z.string()).nullable(),
+    mode: z.enum(['enforce', 'shadow']),
+    on_exceeded: z.enum(['throttle', 'defer']),
+    on_redis_down: z.enum(['deny', 'allow', 'local']),
+    from: z.iso.datetime().nullable(),
+    until: z.iso.datetime().nullable(),
+    reason: z.string().nullable(),
+    source: z.enum(['api', 'file']).describe('A limit from the limits file can only be changed there.'),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Limit' });
+
+const paramsSchema = z.strictObject({ limit_id: limitIdSchema });
+const conflictReply = {
+  description: 'The limit may not stand beside another, or comes from the limits file.',
+  schema: problemSchema,
+};
+const unknownReply = { description: 'There is no such limit.', schema: problemSchema };
+
+/** The routes of the limits. A change is in force for the next check on every replica. */
+export function limitRoutes(deps: {
+  configuration: ConfigurationStore;
+  /** Redis's time, in epoch milliseconds. */
+  nowMs: () => number;
+  /** Makes the id of a limit that its caller has not named. */
+  newLimitId: () => string;
+}): Route[] {
+  const { configuration, nowMs, newLimitId } = deps;
+
+  /** The limits as they are in Redis now, also when another replica has just changed them. */
+  async function present() {
+    await configuration.refresh();
+    return configuration.planner()!.configuration.limits;
+  }
+
+  return [
+    route({
+      method: 'get',
+      path: '/limits',
+      operationId: 'listLimits',
+      tag: 'Limits',
+      summary: 'All limits',
+      role: 'read',
+      replies: { 200: { description: 'The limits, by id.', schema: z.object({ items: z.array(limitSchema) }) } },
+      async handle() {
+        const items = [...(await present()).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+        return { status: 200, body: { items } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/limits',
+      operationId: 'createLimit',
+      tag: 'Limits',
+      summary: 'Create a limit',
+      role: 'admin',
+      body: limitInputSchema,
+      replies: { 201: { description: 'The limit.', schema: limitSchema }, 409: conflictReply },
+      async handle({ body, actor }) {
+        const limit = stored(body, body.id ?? newLimitId(), nowMs(), null);
+        const result = await configuration.change(actor, 'api', ({ limits }) =>
+          limits.get(limit.id) === undefined
+            ? putLimit({ limits }, limit)
+            : {
+                refused: problem(
+                  409,
+                  'Limit exists',
+                  `There is a limit "${limit.id}" already.`,
+                  atField('id', 'is taken'),
+                ),
+              },
+        );
+        if ('refused' in result) return result.refused;
+        return { status: 201, body: limit, headers: { location: `/limits/${limit.id}` } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/limits/{limit_id}',
+      operationId: 'getLimit',
+      tag: 'Limits',
+      summary: 'One limit',
+      role: 'read',
+      params: paramsSchema,
+      replies: { 200: { description: 'The limit.', schema: limitSchema }, 404: unknownReply },
+      async handle({ params }) {
+        const limit = (await present()).get(params.limit_id);
+        return limit === undefined ? unknown(params.limit_id) : { status: 200, body: limit };
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/limits/{limit_id}',
+      operationId: 'putLimit',
+      tag: 'Limits',
+      summary: 'Create or replace a limit',
+      description: 'What was counted stays counted: counters belong to what they count, not to a limit.',
+      role: 'admin',
+      params: paramsSchema,
+      body: limitInputSchema,
+      replies: {
+        200: { description: 'The limit, replaced.', schema: limitSchema },
+        201: { description: 'The limit, created.', schema: limitSchema },
+        409: conflictReply,
+      },
+      async handle({ params, body, actor }) {
+        const id = params.limit_id;
+        if (body.id !== undefined && body.id !== id) {
+          return invalidInput([{ path: 'id', message: 'must be the id in the path, or left out' }]);
+        }
+        let limit = stored(body, id, nowMs(), null);
+        let created = true;
+        const result = await configuration.change(actor, 'api', ({ limits }) => {
+          const before = limits.get(id);
+          created = before === undefined;
+          limit = stored(body, id, nowMs(), before ?? null);
+          return putLimit({ limits }, limit);
+        });
+        if ('refused' in result) return result.refused;
+        return { status: created ? 201 : 200, body: limit };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/limits/{limit_id}',
+      operationId: 'deleteLimit',
+      tag: 'Limits',
+      summary: 'Delete a limit',
+      role: 'admin',
+      params: paramsSchema,
+      replies: { 204: { description: 'Deleted.' }, 404: unknownReply, 409: conflictReply },
+      async handle({ params, actor }) {
+        const id = params.limit_id;
+        const result = await configuration.change<Reply>(actor, 'api', ({ limits }) => {
+          const before = limits.get(id);
+          if (before === undefined) return { refused: unknown(id) };
+          if (before.source === 'file') return { refused: fromFile(id) };
+          return {
+            writes: [{ id, value: null }],
+            events: [{ type: 'limit.deleted', target: `limit:${id}`, before, after: undefined }],
+          };
+        });
+        return 'refused' in result ? result.refused : { status: 204 };
+      },
+    }),
+  ];
+}
+
+/** A limit as it is stored, from what a caller wrote. */
+function stored(input: LimitInput, id: string, nowMs: number, before: Limit | null): Limit {
+  const now = new Date(nowMs).toISOString();
+  const { per, period, max, where, mode, on_exceeded, on_redis_down, from, until, reason } = input;
+  return {
+    id,
+    per,
+    period,
+    max,
+    where,
+    mode,
+    on_exceeded,
+    on_redis_down,
+    from,
+    until,
+    reason,
+    source: 'api',
+    created_at: before?.created_at ?? now,
+    updated_at: now,
+  };
+}
+
+/** The change that puts a limit in force, or why it may not be. */
+function putLimit({ limits }: Pick<Configuration, 'limits'>, limit: Limit): ConfigurationChange | { refused: Reply } {
+  const before = limits.get(limit.id);
+  if (before?.source === 'file') return { refused: fromFile(limit.id) };
+  const other = limits.conflict(limit);
+  if (other !== null) {
+    const times = isTemporary(limit) ? ', at times that overlap' : '';
+    return {
+      refused: problem(
+        409,
+        'Limit in conflict',
+        `The limit "${other.id}" counts the same (per, period and mode) for the same messages (where)${times}.`,
+        { conflicts_with: other.id, ...atField('where', `is the same as that of "${other.id}"`) },
+      ),
+    };
+  }
+  const type = before === undefined ? 'limit.created' : 'limit.updated';
+  return {
+    writes: [{ id: limit.id, value: limit }],
+    events: [{ type, target: `limit:${limit.id}`, before, after: limit }],
+  };
+}
+
+function unknown(id: string): Reply {
+  return problem(404, 'Unknown limit', `There is no limit "${id}".`);
+}
+
+function fromFile(id: string): Reply {
+  return problem(409, 'Limit from the file', `The limit "${id}" comes from the limits file: change it there.`);
+}
+
+function atField(path: string, message: string) {
+  return { errors: [{ path, message }] };
+}

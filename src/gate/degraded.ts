@@ -1,7 +1,7 @@
 import { decide } from '../limits/decision';
 import type { Plan, PlannedLimit } from '../limits/plan';
 import type { Keys } from '../store/keys';
-import type { CheckOutcome, CheckRequest } from './gate';
+import type { CheckOutcome, CheckRequest } from './check';
 import type { LocalShare } from './local-share';
 
 /** What a message is answered with while Redis does not: the strictest policy of the limits that apply, or `pass`. */

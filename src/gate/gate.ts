@@ -8,27 +8,8 @@ import type { ConfigurationStore } from '../store/configuration';
 import type { Reset, ResetReply } from '../store/counters';
 import type { DecisionStore, Take, TakeReply } from '../store/decisions';
 import type { Link } from '../store/link';
+import type { CheckOutcome, CheckRequest } from './check';
 import type { AnswerDegraded, DegradedPolicy } from './degraded';
-
-/** One message that asks whether it may go out now. */
-export interface CheckRequest {
-  message: Message;
-  /** The id under which an accepted verdict is remembered; null remembers nothing. */
-  messageId: string | null;
-  cost: number;
-  /** Only asks: counts nothing. */
-  dry: boolean;
-  /** The instant to ask for instead of now, in epoch milliseconds. Only with `dry`. */
-  atMs: number | null;
-}
-
-/** What a check is answered. */
-export type CheckOutcome =
-  | { kind: 'decided'; decision: Decision }
-  /** The message id was accepted with other content. */
-  | { kind: 'conflict' }
-  /** Redis does not answer, and what applies to the message may not pass without it. */
-  | { kind: 'unavailable' };
 
 /** Why an answer was given without Redis. */
 export type DegradedReason = 'unreachable' | 'timeout' | 'error' | 'contention' | 'not_loaded';

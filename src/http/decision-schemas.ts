@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CheckRequest } from '../gate/gate';
+import type { CheckRequest } from '../gate/check';
 import { identifierSchema } from '../limits/identifier';
 import { COST_MAX, DIMENSIONS, instantSchema, type Message, PERIODS } from '../limits/limit';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { CheckOutcome, Gate } from '../../gate/gate';
+import type { CheckOutcome } from '../../gate/check';
+import type { Gate } from '../../gate/gate';
 import type { Decision } from '../../limits/decision';
 import { identifierSchema } from '../../limits/identifier';
 import { type Reply, type Route, route } from '../contract';

@@ -16,17 +16,35 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sends: ['store', 'limits', 'log', 'membership'],
   metrics: [],
   http: ['limits', 'store', 'membership', 'sends', 'log', 'metrics'],
-  config: ['limits', 'store'],
-  compose: ['config', 'limits', 'store', 'membership', 'sends', 'log', 'metrics', 'http'],
-  cli: ['config', 'compose', 'limits', 'store'],
+  healthcheck: [],
+  config: ['store', 'healthcheck'],
+  logger: ['config'],
+  'private-redis': ['store'],
+  compose: [
+    ...['config', 'logger', 'private-redis', 'healthcheck'],
+    ...['limits', 'store', 'membership', 'sends', 'log', 'metrics', 'http', 'gate', 'access', 'limits-file'],
+  ],
+  cli: [
+    'config',
+    'compose',
+    'logger',
+    'private-redis',
+    'healthcheck',
+    'limits-file',
+    'log',
+    'access',
+    'store',
+    'limits',
+  ],
 };
 
 /** Packages that only some parts may know. */
 const ONLY_IN: Record<string, readonly string[]> = {
-  ioredis: ['store', 'membership', 'log', 'sends'],
+  ioredis: ['store', 'membership', 'log', 'sends', 'private-redis'],
   bullmq: ['store', 'membership', 'log', 'sends'],
   express: ['http'],
   commander: ['cli'],
+  winston: ['logger'],
 };
 
 /** Folders are named after things in the product, never after kinds of syntax. */

@@ -1,0 +1,328 @@
+import { z } from 'zod';
+import { DEFAULT_HOST, DEFAULT_PORT } from './healthcheck';
+import { parseRedisUrl, type RedisTarget } from './store/connection';
+
+/** One variable of the environment: how it is read, and what the documentation says of it. */
+interface Setting<T, Default extends string | null> {
+  /** The variable's name. */
+  name: string;
+  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Logs' | 'Processes';
+  /** What a value looks like, for the documentation. */
+  type: string;
+  /** What holds when it is not set, as it would be written; null: nothing. */
+  default: Default;
+  /** The unit of the value, or null when it has none. */
+  unit: string | null;
+  description: string;
+  /** Never repeated in an error: it is, or holds, a password. */
+  secret: boolean;
+  schema: z.ZodType<T, string>;
+}
+
+/** Gives a setting the types of its schema and its default. */
+function setting<T, Default extends string | null>(
+  definition: Omit<Setting<T, Default>, 'secret' | 'unit'> & { secret?: boolean; unit?: string },
+): Setting<T, Default> {
+  return { secret: false, unit: null, ...definition };
+}
+
+const text = z.string();
+
+function wholeNumber(least: number, most: number): z.ZodType<number, string> {
+  const words = `must be a whole number from ${least} to ${most}`;
+  return text
+    .regex(/^\d{1,15}$/, { error: words })
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, { error: words });
+}
+
+const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
+
+/** A span of time, in seconds: `86400` (seconds), or a whole number and one of s, m, h, d, w. */
+function duration(leastSeconds: number, mostSeconds: number): z.ZodType<number, string> {
+  return text.transform((value, context) => {
+    const [, digits, unit = 's'] = /^(\d{1,12})([smhdw])?$/.exec(value) ?? [];
+    const seconds = digits === undefined ? Number.NaN : Number(digits) * UNIT_SECONDS[unit]!;
+    if (seconds >= leastSeconds && seconds <= mostSeconds) return seconds;
+    const words = Number.isNaN(seconds)
+      ? 'must be a number of seconds, or a number with s, m, h, d or w, such as 24h'
+      : `must be from ${durationText(leastSeconds)} to ${durationText(mostSeconds)}`;
+    context.addIssue({ code: 'custom', message: words });
+    return z.NEVER;
+  });
+}
+
+function durationText(seconds: number): string {
+  const [unit, size] = Object.entries(UNIT_SECONDS)
+    .reverse()
+    .find(([name, size]) => name !== 'w' && seconds % size === 0)!;
+  return `${seconds / size}${unit}`;
+}
+
+const redisUrl: z.ZodType<{ url: string; target: RedisTarget }, string> = text.transform((url, context) => {
+  try {
+    return { url, target: parseRedisUrl(url) };
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** An API key shorter than this can be guessed. */
+const SHORT_KEY_CHARACTERS = 16;
+
+const SETTINGS = {
+  host: setting({
+    name: 'HOST',
+    group: 'Listening',
+    type: 'address or host name',
+    default: DEFAULT_HOST,
+    description:
+      'The address that the API listens on. Without any API key it must be a loopback address. `0.0.0.0` or `::` listens on all.',
+    schema: text.regex(/^[A-Za-z0-9._:%-]{1,255}$/, {
+      error: 'must be an IP address or a host name, without a port and without brackets',
+    }),
+  }),
+  port: setting({
+    name: 'PORT',
+    group: 'Listening',
+    type: 'port',
+    default: DEFAULT_PORT,
+    description: 'The port that the API listens on. `0` takes any free one and says which.',
+    schema: wholeNumber(0, 65_535),
+  }),
+  workerPort: setting({
+    name: 'SENDGATE_WORKER_PORT',
+    group: 'Listening',
+    type: 'port',
+    default: null,
+    description:
+      'The port, on `HOST`, where `sendgate worker` answers `/healthz`, `/readyz` and `/metrics`. Not set, it serves no HTTP. `sendgate up` does not use it: its API answers for both.',
+    schema: wholeNumber(0, 65_535),
+  }),
+  redis: setting({
+    name: 'REDIS_URL',
+    group: 'Redis',
+    type: 'URL',
+    default: null,
+    description:
+      'Where Redis is, see [the forms](running.md#redis-by-url). Not set, `sendgate up` starts a private one, and `sendgate keys` and `sendgate limits` find it; `sendgate api` and `sendgate worker` need it.',
+    secret: true,
+    schema: redisUrl,
+  }),
+  dataDir: setting({
+    name: 'SENDGATE_DATA_DIR',
+    group: 'Redis',
+    type: 'path',
+    default: '.data',
+    description: 'Where the private Redis of `sendgate up` keeps its data.',
+    schema: text,
+  }),
+  workspace: setting({
+    name: 'SENDGATE_WORKSPACE',
+    group: 'Redis',
+    type: 'name',
+    default: 'default',
+    description:
+      'The workspace that this process serves: its own limits, counters, members, log and API keys. Many may share a Redis.',
+    schema: text.regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1 to 64 of A-Z a-z 0-9 . _ -' }),
+  }),
+  apiKey: setting({
+    name: 'SENDGATE_API_KEY',
+    group: 'Access',
+    type: 'secret',
+    default: null,
+    description:
+      'The first key: it may do everything. Callers send it as `Authorization: Bearer …`. Make a long random one, such as `openssl rand -hex 32`.',
+    secret: true,
+    schema: text.regex(/^[\x21-\x7E]{1,512}$/, {
+      error: 'must be 1 to 512 visible ASCII characters without spaces, so that it fits a header',
+    }),
+  }),
+  limitsFile: setting({
+    name: 'SENDGATE_LIMITS_FILE',
+    group: 'Limits and checks',
+    type: 'path',
+    default: null,
+    description: 'A YAML file of limits, applied at the start and again whenever it changes.',
+    schema: text,
+  }),
+  checkTimeoutMs: setting({
+    name: 'SENDGATE_CHECK_TIMEOUT_MS',
+    group: 'Limits and checks',
+    type: 'whole number',
+    default: '250',
+    unit: 'milliseconds',
+    description:
+      'How long a check may take, whatever Redis does. Past it, it is answered by the `on_redis_down` of its limits.',
+    schema: wholeNumber(10, 60_000),
+  }),
+  replicas: setting({
+    name: 'SENDGATE_REPLICAS',
+    group: 'Limits and checks',
+    type: 'whole number',
+    default: '1',
+    description:
+      'How many API processes serve this workspace: while Redis is away, each passes that share of a limit whose `on_redis_down` is `local`.',
+    schema: wholeNumber(1, 100_000),
+  }),
+  idempotencyTtlSeconds: setting({
+    name: 'SENDGATE_IDEMPOTENCY_TTL',
+    group: 'Limits and checks',
+    type: 'duration',
+    default: '24h',
+    description: 'How long the verdict of a `message_id` is kept, so that a check may be repeated or released.',
+    schema: duration(1, 90 * 86_400),
+  }),
+  logLevel: setting({
+    name: 'SENDGATE_LOG_LEVEL',
+    group: 'Logs',
+    type: LOG_LEVELS.map((level) => `\`${level}\``).join(', '),
+    default: 'info',
+    description: 'How much the process writes about itself. Single requests are written at `debug` only.',
+    schema: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }),
+  }),
+  logMaxEntries: setting({
+    name: 'SENDGATE_LOG_MAX_ENTRIES',
+    group: 'Logs',
+    type: 'whole number',
+    default: '1000000',
+    unit: 'messages',
+    description: 'How many messages the message log in Redis keeps, about; the oldest go first.',
+    schema: wholeNumber(1, 1_000_000_000),
+  }),
+  logMaxAgeSeconds: setting({
+    name: 'SENDGATE_LOG_MAX_AGE',
+    group: 'Logs',
+    type: 'duration',
+    default: '30d',
+    description: 'How long the message log in Redis keeps a message. The worker removes older ones.',
+    schema: duration(60, 3_660 * 86_400),
+  }),
+  auditMaxAgeSeconds: setting({
+    name: 'SENDGATE_AUDIT_MAX_AGE',
+    group: 'Logs',
+    type: 'duration',
+    default: '365d',
+    description: 'How long the audit trail keeps an event. The worker removes older ones.',
+    schema: duration(60, 3_660 * 86_400),
+  }),
+  shutdownTimeoutMs: setting({
+    name: 'SENDGATE_SHUTDOWN_TIMEOUT_MS',
+    group: 'Processes',
+    type: 'whole number',
+    default: '10000',
+    unit: 'milliseconds',
+    description:
+      'How long a stop may take, from the signal to the end. What is not done by then is cut off. Give the platform that sends the signal a little more.',
+    schema: wholeNumber(100, 600_000),
+  }),
+};
+
+/** The whole configuration of a process, by the keys of the table above. */
+export type Config = {
+  -readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K] extends Setting<infer T, infer Default>
+    ? Default extends null
+      ? T | null
+      : T
+    : never;
+};
+
+/** Everything that is wrong with an environment. Each line names its variable; none holds a secret. */
+export interface ConfigErrors {
+  errors: string[];
+}
+
+/** A configuration that can be used, and what about it its operator should know. */
+export interface ConfigRead {
+  config: Config;
+  /** Never holds a secret. */
+  warnings: string[];
+}
+
+/**
+ * Reads the environment. An empty variable counts as not set.
+ *
+ * A variable that begins with SENDGATE_ and is not known is a warning, not an error: container platforms set variables
+ * of their own, named after their services (SENDGATE_PORT, SENDGATE_SERVICE_HOST).
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): ConfigRead | ConfigErrors {
+  const errors: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [key, { name, default: fallback, schema, secret }] of Object.entries<Setting<unknown, string | null>>(
+    SETTINGS,
+  )) {
+    const given = env[name] || fallback;
+    if (given === null) {
+      values[key] = null;
+      continue;
+    }
+    const read = schema.safeParse(given);
+    if (read.success) values[key] = read.data;
+    else errors.push(`${name} ${read.error.issues[0]!.message}${secret ? '' : `, but is ${JSON.stringify(given)}`}`);
+  }
+  if (errors.length > 0) return { errors };
+  const config = values as Config;
+  return { config, warnings: [...unknownVariables(env), ...weaknesses(config)] };
+}
+
+function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = Object.values(SETTINGS).map(({ name }) => name);
+  return Object.keys(env)
+    .filter((name) => name.startsWith('SENDGATE_') && !known.includes(name))
+    .map((name) => {
+      const nearest = known
+        .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
+        .sort((a, b) => a.edits - b.edits)[0]!;
+      const meant = nearest.edits <= 3 ? `; did you mean ${nearest.candidate}?` : '';
+      return `${name} is not a setting of Sendgate and does nothing${meant}`;
+    });
+}
+
+function weaknesses({ apiKey }: Config): string[] {
+  if (apiKey === null || apiKey.length >= SHORT_KEY_CHARACTERS) return [];
+  return [`SENDGATE_API_KEY has fewer than ${SHORT_KEY_CHARACTERS} characters: a short key can be guessed`];
+}
+
+/** How many letters must be put in, left out or changed to make one name the other (Wagner and Fischer, 1974). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= a.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column += 1) {
+      const change = previous[column - 1]! + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(change, previous[column]! + 1, current[column - 1]! + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length]!;
+}
+
+/** docs/configuration.md, whole. */
+export function configurationDocument(): string {
+  const settings = Object.values<Setting<unknown, string | null>>(SETTINGS);
+  const groups = [...new Set(settings.map(({ group }) => group))];
+  const lines = [
+    '<!-- Generated from src/config.ts by `npm run docs`. Change it there. -->',
+    '',
+    '# Configuration',
+    '',
+    'Sendgate is configured by its environment alone. It reads all of it at the start, lists everything that is wrong at',
+    'once on standard error, each with the name of its variable, and ends with exit code 2. An empty variable counts as',
+    'not set. A variable that begins with `SENDGATE_` and is none of these is only warned of, with the name that was',
+    'probably meant: container platforms set some of their own.',
+    '',
+    'A *duration* is a whole number of seconds (`86400`), or a whole number and a unit: `s`, `m`, `h`, `d` or `w` (`24h`).',
+  ];
+  for (const group of groups) {
+    lines.push('', `## ${group}`, '', '| variable | value | default | meaning |', '|---|---|---|---|');
+    for (const { name, type, default: fallback, unit, description } of settings.filter((one) => one.group === group)) {
+      const value = unit === null ? type : `${type}, in ${unit}`;
+      lines.push(`| \`${name}\` | ${value} | ${fallback === null ? 'none' : `\`${fallback}\``} | ${description} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,122 @@
+import { type Config, type ConfigRead, configurationDocument, readConfig } from '../../src/config';
+
+function read(env: Record<string, string>): ConfigRead {
+  const reading = readConfig(env);
+  if ('errors' in reading) throw new Error(reading.errors.join('\n'));
+  return reading;
+}
+
+function errorsOf(env: Record<string, string>): string[] {
+  const reading = readConfig(env);
+  return 'errors' in reading ? reading.errors : [];
+}
+
+describe('the configuration', () => {
+  test('of an empty environment is the documented defaults', () => {
+    expect(read({})).toEqual({
+      config: {
+        host: '127.0.0.1',
+        port: 8080,
+        workerPort: null,
+        redis: null,
+        dataDir: '.data',
+        workspace: 'default',
+        apiKey: null,
+        limitsFile: null,
+        checkTimeoutMs: 250,
+        replicas: 1,
+        idempotencyTtlSeconds: 86_400,
+        logLevel: 'info',
+        logMaxEntries: 1_000_000,
+        logMaxAgeSeconds: 30 * 86_400,
+        auditMaxAgeSeconds: 365 * 86_400,
+        shutdownTimeoutMs: 10_000,
+      } satisfies Config,
+      warnings: [],
+    });
+  });
+
+  test('takes an empty variable for one that is not set', () => {
+    expect(read({ PORT: '', REDIS_URL: '', SENDGATE_API_KEY: '', SENDGATE_LIMITS_FILE: '' })).toEqual(read({}));
+  });
+
+  test.each([
+    ['86400', 86_400],
+    ['90s', 90],
+    ['90m', 5_400],
+    ['24h', 86_400],
+    ['30d', 2_592_000],
+    ['2w', 1_209_600],
+  ])('reads the duration %s as %d seconds', (text, seconds) => {
+    expect(read({ SENDGATE_IDEMPOTENCY_TTL: text }).config.idempotencyTtlSeconds).toBe(seconds);
+  });
+
+  test.each([
+    ['PORT', 'http'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '80.5'],
+    ['PORT', ' 80'],
+    ['HOST', '127.0.0.1 80'],
+    ['HOST', '[::1]'],
+    ['SENDGATE_WORKER_PORT', '9e3'],
+    ['SENDGATE_WORKSPACE', 'a}b'],
+    ['SENDGATE_WORKSPACE', 'a'.repeat(65)],
+    ['SENDGATE_CHECK_TIMEOUT_MS', '9'],
+    ['SENDGATE_REPLICAS', '0'],
+    ['SENDGATE_IDEMPOTENCY_TTL', '0'],
+    ['SENDGATE_IDEMPOTENCY_TTL', '24 h'],
+    ['SENDGATE_IDEMPOTENCY_TTL', '1.5h'],
+    ['SENDGATE_IDEMPOTENCY_TTL', '91d'],
+    ['SENDGATE_LOG_LEVEL', 'verbose'],
+    ['SENDGATE_LOG_MAX_ENTRIES', '0'],
+    ['SENDGATE_LOG_MAX_AGE', '59s'],
+    ['SENDGATE_SHUTDOWN_TIMEOUT_MS', '0'],
+  ])('refuses %s=%s and says both', (name, value) => {
+    expect(errorsOf({ [name]: value })).toEqual([expect.stringContaining(`but is ${JSON.stringify(value)}`)]);
+    expect(errorsOf({ [name]: value })[0]).toMatch(new RegExp(`^${name} must be `));
+  });
+
+  test('lists everything that is wrong at once, each by its variable', () => {
+    const errors = errorsOf({ PORT: 'x', REDIS_URL: 'nowhere', SENDGATE_REPLICAS: 'many', SENDGATE_WORKSPACE: '{' });
+    expect(errors.map((line) => line.split(' ')[0])).toEqual([
+      'PORT',
+      'REDIS_URL',
+      'SENDGATE_WORKSPACE',
+      'SENDGATE_REPLICAS',
+    ]);
+  });
+
+  test('never repeats a secret in an error or a warning', () => {
+    const errors = errorsOf({
+      REDIS_URL: 'redis://ann:hunter2@one,two',
+      SENDGATE_API_KEY: 'hunter2 with spaces',
+    });
+    expect(errors).toHaveLength(2);
+    expect(errors.join()).not.toContain('hunter2');
+    const { warnings } = read({ SENDGATE_API_KEY: 'hunter2' });
+    expect(warnings).toEqual([expect.stringMatching(/^SENDGATE_API_KEY has fewer than 16 characters/)]);
+    expect(warnings.join()).not.toContain('hunter2');
+  });
+
+  test('warns of a variable it does not know, with the one that was meant, and goes on', () => {
+    expect(read({ SENDGATE_REPLICA: '3', SENDGATE_SERVICE_HOST: '10.0.0.1', OTHER: 'x' }).warnings).toEqual([
+      'SENDGATE_REPLICA is not a setting of Sendgate and does nothing; did you mean SENDGATE_REPLICAS?',
+      'SENDGATE_SERVICE_HOST is not a setting of Sendgate and does nothing',
+    ]);
+  });
+
+  test('reads a Redis by URL, with what it means', () => {
+    expect(read({ REDIS_URL: 'redis://:pw@cache:7000/2' }).config.redis).toEqual({
+      url: 'redis://:pw@cache:7000/2',
+      target: { kind: 'standalone', options: { host: 'cache', port: 7000, db: 2, password: 'pw' } },
+    });
+  });
+});
+
+test('the documentation of the configuration names every variable, with its default and unit', () => {
+  const document = configurationDocument();
+  expect(document).toContain('| `PORT` | port | `8080` |');
+  expect(document).toContain('| `SENDGATE_CHECK_TIMEOUT_MS` | whole number, in milliseconds | `250` |');
+  expect(document).toContain('| `REDIS_URL` | URL | none |');
+});

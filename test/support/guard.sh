@@ -3,7 +3,8 @@
 #
 # Runs COMMAND and says its process id. When standard input closes, which happens however the test process ends
 # (a crash and SIGKILL included), kills COMMAND and removes DIRECTORY. Ends when COMMAND ends, with its status.
-trap '' HUP INT TERM # Ctrl-C reaches the whole group, and the guard must outlive the tests to clean up after them.
+# Ctrl-C reaches the whole group, and the guard must outlive the tests, and the pipes to them, to clean up after them.
+trap '' HUP INT TERM PIPE
 directory=$1
 shift
 exec 3<&0

@@ -80,8 +80,8 @@ test('a counter or message record without a TTL fails the run, and nothing else 
 test('when the test process is killed, what it started is killed and its data removed', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sendgate-guard-'));
   const guard = [join(__dirname, 'guard.sh'), directory, 'sleep', '1000'];
-  const script = `require('node:child_process').spawn('sh', ${JSON.stringify(guard)}, { stdio: ['pipe', 'inherit', 'ignore'] })`;
-  const testProcess = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const script = `require('node:child_process').spawn('sh', ${JSON.stringify(guard)}, { stdio: ['pipe', 'inherit', 'pipe'] })`;
+  const testProcess = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(testProcess.stdout, 'data');
   testProcess.kill('SIGKILL');
   // The guard and what it guards hold this pipe too: it closes when the last of them is gone.

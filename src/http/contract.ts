@@ -1,8 +1,8 @@
 import type { z } from 'zod';
+import type { Role } from '../access/api-keys';
 import type { Actor } from '../log/actor';
 
-/** What a key may do. `admin` may do everything that the others may. */
-export type Role = 'check' | 'read' | 'admin';
+export type { Role } from '../access/api-keys';
 
 /** One call, after its key and its input have been checked. */
 export interface Call<Params = unknown, Query = unknown, Body = unknown> {

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { identifierSchema } from '../../limits/identifier';
+import {
+  type LoggedMessage,
+  MESSAGE_STATUSES,
+  type MessageLog,
+  type MessageStatus,
+  SCAN_MAX_ENTRIES,
+} from '../../log/messages';
+import { isStreamId } from '../../log/stream';
+import { type Route, route } from '../contract';
+import { decodeCursor, encodeCursor } from '../cursor';
+import { limitUsageSchema, problemSchema } from '../decision-schemas';
+import { pageLimitSchema, pagingSchema } from '../paging';
+import { invalidInput, problem } from '../problem';
+
+const CURSOR_KIND = 'messages';
+
+/** What Courier knows besides, and no message here ever is: asked for, there are none. */
+const FOREIGN_STATUSES = ['CLICKED', 'DIGESTED', 'OPENED', 'ROUTED', 'SIMULATED', 'UNMAPPED', 'UNROUTABLE'] as const;
+const ASKED_STATUSES = [...MESSAGE_STATUSES, ...FOREIGN_STATUSES];
+
+function isMessageStatus(status: string): status is MessageStatus {
+  return MESSAGE_STATUSES.some((ours) => ours === status);
+}
+
+/** One status or several, with commas or by saying `status` again. */
+const statusSchema = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => [value].flat().flatMap((text) => text.split(',')))
+  .pipe(z.array(z.enum(ASKED_STATUSES, { error: `must be of ${ASKED_STATUSES.join(', ')}` })))
+  .transform((statuses) => statuses.filter(isMessageStatus))
+  .optional()
+  .describe('Only messages of these statuses, with commas or several times.');
+
+const querySchema = z
+  .strictObject({
+    cursor: z.string().optional().describe('Where to go on: paging.cursor of the page before.'),
+    limit: pageLimitSchema,
+    status: statusSchema,
+    recipient: identifierSchema.optional().describe('Only messages to this user.'),
+    account_id: identifierSchema.optional().describe('Only messages for this account.'),
+    tenant_id: identifierSchema.optional().describe('The same as account_id.'),
+    topic: identifierSchema.optional().describe('Only messages about this topic.'),
+    topic_id: identifierSchema.optional().describe('The same as topic.'),
+  })
+  .superRefine(({ account_id, tenant_id, topic, topic_id }, context) => {
+    if (account_id !== undefined && tenant_id !== undefined && account_id !== tenant_id) {
+      context.addIssue({ code: 'custom', path: ['tenant_id'], message: 'must be the same as account_id' });
+    }
+    if (topic !== undefined && topic_id !== undefined && topic !== topic_id) {
+      context.addIssue({ code: 'custom', path: ['topic_id'], message: 'must be the same as topic' });
+    }
+  });
+
+const messageSchema = z
+  .object({
+    id: z.string().describe("The caller's message_id, else an id of ours."),
+    status: z.enum(MESSAGE_STATUSES),
+    recipient: z.string().describe('The user.'),
+    event: z.string().describe('Empty for a check: it knows of none.'),
+    notification: z.string().describe('Empty for a check: it knows of none.'),
+    enqueued: z.int().describe('When it was decided, in epoch milliseconds.'),
+    account_id: z.string().nullable(),
+    tenant_id: z.string().nullable().describe('The same as account_id.'),
+    topic: z.string().nullable(),
+    channel: z.string().nullable(),
+    cost: z.int(),
+    reason: z
+      .enum(['NOT_A_MEMBER'])
+      .nullable()
+      .describe('Why it was FILTERED: the user is not in the account, and the workspace requires membership.'),
+    throttled_by: z.array(z.string()).describe('The limits that had no room.'),
+    limits: z.array(limitUsageSchema).describe('Every limit that was looked at, as it was then.'),
+    retry_at: z.iso.datetime().nullable().describe('The earliest that a retry could succeed by itself.'),
+  })
+  .meta({ id: 'LoggedMessage' });
+
+/** The routes of the message log, in the words of Courier's: https://www.courier.com/docs/reference/logs */
+export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/messages',
+      operationId: 'listMessages',
+      tag: 'Messages',
+      summary: 'What became of messages',
+      description: `The newest first. Every throttled and filtered message is here; accepted checks too, with the setting log_checks "all". One call looks at no more than ${SCAN_MAX_ENTRIES.toLocaleString('en')} entries: when few of them match, a page may be short or empty and yet say more.`,
+      role: 'read',
+      query: querySchema,
+      replies: {
+        200: {
+          description: 'A page of messages.',
+          schema: z.object({ paging: pagingSchema, results: z.array(messageSchema) }),
+        },
+      },
+      async handle({ query }) {
+        const before = query.cursor ? decodeCursor(CURSOR_KIND, query.cursor) : null;
+        if (query.cursor && (before === null || !isStreamId(before))) {
+          return invalidInput([{ path: 'cursor', message: 'must be a cursor from this list' }]);
+        }
+        const filter = {
+          statuses: query.status,
+          user: query.recipient,
+          account: query.account_id ?? query.tenant_id,
+          topic: query.topic ?? query.topic_id,
+        };
+        const { messages, next } = await messageLog.page(filter, before, query.limit);
+        const paging = { cursor: next === null ? null : encodeCursor(CURSOR_KIND, next), more: next !== null };
+        return { status: 200, body: { paging, results: messages.map(messageInWords) } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/messages/{message_id}',
+      operationId: 'getMessage',
+      tag: 'Messages',
+      summary: 'What became of a message',
+      description: 'Where an id was decided several times, the last decision that is in the log.',
+      role: 'read',
+      params: z.strictObject({ message_id: identifierSchema }),
+      replies: {
+        200: { description: 'The message.', schema: messageSchema },
+        404: { description: 'The log has no such message, or it is too far back.', schema: problemSchema },
+      },
+      async handle({ params }) {
+        const message = await messageLog.get(params.message_id);
+        if (message === null) {
+          return problem(
+            404,
+            'Unknown message',
+            `No message with this id is among the newest ${SCAN_MAX_ENTRIES.toLocaleString('en')} entries of the log. GET /messages pages through all of it.`,
+          );
+        }
+        return { status: 200, body: messageInWords(message) };
+      },
+    }),
+  ];
+}
+
+function messageInWords({ id, status, atMs, user, account, topic, channel, cost, decision }: LoggedMessage) {
+  return {
+    id,
+    status,
+    recipient: user,
+    event: '',
+    notification: '',
+    enqueued: atMs,
+    account_id: account,
+    tenant_id: account,
+    topic,
+    channel,
+    cost,
+    reason: status === 'FILTERED' ? 'NOT_A_MEMBER' : null,
+    throttled_by: decision.throttled_by,
+    limits: decision.limits,
+    retry_at: decision.retry_at,
+  };
+}

@@ -2,17 +2,17 @@
 # Any Debian image with Node.js 20.19 or newer and the user `node` will do.
 ARG NODE_IMAGE=node:24-slim
 
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
+
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY . .
 RUN npm run build
-
-FROM ${NODE_IMAGE} AS packages
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
 # The init reaps what is left behind and passes signals on, whoever runs the image and with whatever flags.

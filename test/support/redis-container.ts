@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
+import { ifKilled } from './if-killed';
 import { freePort } from './ports';
 import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
 
@@ -55,16 +55,7 @@ async function run(container: GenericContainer, ports: { container: number; host
 
 async function controls(container: StartedTestContainer, ports: number[]): Promise<Omit<RedisServer, 'url' | 'port'>> {
   const engine = (await getContainerRuntimeClient()).container.getById(container.getId());
-  // However the test process ends, this pipe closes and the container goes.
-  const guard = spawn(
-    'sh',
-    ['-c', 'trap "" HUP INT TERM; read -r _; docker rm -f -v "$1"', 'guard', container.getId()],
-    {
-      stdio: ['pipe', 'ignore', 'ignore'],
-    },
-  );
-  guard.unref();
-  (guard.stdin as unknown as { unref(): void }).unref();
+  const callOff = ifKilled(['docker', 'rm', '-f', '-v', container.getId()]);
 
   const kill = async () => {
     const { State: state } = await engine.inspect();
@@ -74,7 +65,7 @@ async function controls(container: StartedTestContainer, ports: number[]): Promi
   return {
     async stop() {
       await engine.remove({ force: true, v: true });
-      guard.kill('SIGKILL');
+      callOff();
     },
     kill,
     async restart() {

@@ -1,9 +1,6 @@
 import { z } from 'zod';
-import { isLocalDateTime, isTimeZone } from './calendar';
+import { isLocalDateTime, isTimeZone, WEEKDAYS } from './calendar';
 import { identifierSchema } from './identifier';
-
-export const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
-export type Weekday = (typeof WEEKDAYS)[number];
 
 export const timezoneSchema = z
   .string()

@@ -138,8 +138,9 @@ const SETTINGS = {
     description:
       'The first key: it may do everything. Callers send it as `Authorization: Bearer …`. Make a long random one, such as `openssl rand -hex 32`.',
     secret: true,
-    schema: text.regex(/^[\x21-\x7E]{1,512}$/, {
-      error: 'must be 1 to 512 visible ASCII characters without spaces, so that it fits a header',
+    // What an Authorization header can carry: RFC 6750, section 2.1.
+    schema: text.regex(/^(?=.{1,256}$)[A-Za-z0-9._~+/-]+=*$/, {
+      error: 'must be 1 to 256 of A-Z a-z 0-9 . _ ~ + / -, with = at the end only, so that a header can carry it',
     }),
   }),
   limitsFile: setting({

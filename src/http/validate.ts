@@ -1,0 +1,204 @@
+import type { z } from 'zod';
+import type { InputError } from './problem';
+
+/** What a schema made of a value, or everything that is wrong with it. */
+export type Validated = { value: unknown } | { errors: InputError[] };
+
+/** Where a value came from: a parameter is a text, and may be given too often. */
+export type Place = 'params' | 'query' | 'body';
+
+/** The most errors that one answer lists: whoever has more mends these first. */
+export const ERRORS_MAX = 50;
+/** The most characters of a caller's own field name that an answer repeats. */
+const NAME_MAX_CHARACTERS = 100;
+/** How deep objects and lists may stand in each other: deeper, and writing them as JSON again overflows the stack. */
+const DEPTH_MAX = 64;
+
+/** Runs a schema. The common case, a value that is right, costs one parse and no more. */
+export function validate(schema: z.ZodType, value: unknown, place: Place): Validated {
+  const result = schema.safeParse(value);
+  if (result.success) return { value: result.data };
+  // Once more, now with our words: wording costs only those who need it.
+  const worded = schema.safeParse(value, { error: place === 'query' ? parameterWords : fieldWords });
+  const errors: InputError[] = [];
+  collectErrors(worded.error?.issues ?? [], [], place, errors);
+  return { errors };
+}
+
+/**
+ * Reads the part of a URL behind `?`. A parameter that is there several times has a list as its value, which only a
+ * schema that takes lists lets pass. `+` is a blank, as forms write it.
+ */
+export function parseQuery(text: string): Validated {
+  const query: Record<string, string | string[]> = Object.create(null);
+  const errors: InputError[] = [];
+  for (const part of text.split('&')) {
+    if (part === '') continue;
+    const separator = part.indexOf('=');
+    const rawName = separator === -1 ? part : part.slice(0, separator);
+    const name = decode(rawName);
+    const value = separator === -1 ? '' : decode(part.slice(separator + 1));
+    if (name === null || value === null) {
+      if (errors.length < ERRORS_MAX) {
+        errors.push({ path: short(name ?? rawName), message: 'must be percent-encoded UTF-8' });
+      }
+      continue;
+    }
+    const before = query[name];
+    if (before === undefined) query[name] = value;
+    else if (typeof before === 'string') query[name] = [before, value];
+    else before.push(value);
+  }
+  return errors.length > 0 ? { errors } : { value: query };
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text.includes('+') ? text.replaceAll('+', ' ') : text);
+  } catch {
+    return null; // How decodeURIComponent says that a text is not percent-encoded UTF-8.
+  }
+}
+
+/** Whether objects and lists stand in each other deeper than any of ours do. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth >= DEPTH_MAX) return true;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      if (isTooDeep(value[index], depth + 1)) return true;
+    }
+    return false;
+  }
+  for (const name in value) {
+    const inner = (value as Record<string, unknown>)[name];
+    if (typeof inner === 'object' && isTooDeep(inner, depth + 1)) return true;
+  }
+  return false;
+}
+
+function collectErrors(
+  issues: readonly z.core.$ZodIssue[],
+  above: readonly PropertyKey[],
+  place: Place,
+  errors: InputError[],
+): void {
+  const add = (path: readonly PropertyKey[], message: string) => {
+    if (errors.length >= ERRORS_MAX) return;
+    const error = { path: pathText(path), message };
+    if (!errors.some((other) => other.path === error.path && other.message === error.message)) errors.push(error);
+  };
+  for (const issue of issues) {
+    if (errors.length >= ERRORS_MAX) return;
+    const path = above.length === 0 ? issue.path : [...above, ...issue.path];
+    switch (issue.code) {
+      case 'unrecognized_keys':
+        for (const key of issue.keys.slice(0, ERRORS_MAX)) {
+          add([...path, key], place === 'body' ? 'is not a known field' : 'is not a known parameter');
+        }
+        break;
+      case 'invalid_key':
+        for (const { message } of issue.issues) add(path, `has a name that ${message}`);
+        break;
+      case 'invalid_union': {
+        const branch = nearestBranch(issue.errors);
+        if (branch === null) add(path, unionWords(issue));
+        else collectErrors(branch, path, place, errors);
+        break;
+      }
+      default:
+        add(path, issue.message);
+    }
+  }
+}
+
+/** Of the alternatives, the one that the caller seems to have meant: the only one whose type was right. */
+function nearestBranch(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | null {
+  const near = branches.filter((issues) => !issues.some(isWrongAltogether));
+  return near.length === 1 ? near[0]! : null;
+}
+
+function isWrongAltogether({ code, path }: z.core.$ZodIssue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+}
+
+function unionWords(issue: z.core.$ZodIssueInvalidUnion): string {
+  if (issue.discriminator !== undefined && 'options' in issue && issue.options !== undefined) {
+    return oneOf(issue.options);
+  }
+  const words = issue.errors.flatMap((branch) => branch.filter(isWrongAltogether).map(({ message }) => message));
+  if (words.length === 0 || words.length < issue.errors.length) return 'has none of the forms that it may have';
+  const kinds = [...new Set(words.map((text) => text.replace(/^must be /, '')))];
+  return `must be ${kinds.join(' or ')}`;
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map((part) => short(String(part))).join('.');
+}
+
+function short(name: string): string {
+  return name.length <= NAME_MAX_CHARACTERS ? name : `${name.slice(0, NAME_MAX_CHARACTERS).toWellFormed()}…`;
+}
+
+const TYPE_WORDS: Record<string, string> = {
+  string: 'a string',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  object: 'an object',
+  record: 'an object',
+  null: 'null',
+};
+
+/** What is expected of a field, for an issue whose schema has no words of its own. */
+function fieldWords(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const words = `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}`;
+      return issue.input === undefined ? `is missing: ${words}` : words;
+    }
+    case 'invalid_value':
+      return issue.input === undefined ? `is missing: ${oneOf(issue.values)}` : oneOf(issue.values);
+    case 'too_big':
+      return sizeWords(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
+    case 'too_small':
+      if (issue.minimum === 1 && (issue.origin === 'string' || issue.origin === 'array')) return 'must not be empty';
+      return sizeWords(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
+    case 'not_multiple_of':
+      return `must be a multiple of ${issue.divisor}`;
+    case 'invalid_format':
+      return issue.pattern === undefined ? `must be of the form ${issue.format}` : `must match ${issue.pattern}`;
+    default:
+      return 'is not valid';
+  }
+}
+
+/** The same for a parameter, whose value would only be a list because it was given several times. */
+function parameterWords(issue: z.core.$ZodRawIssue): string {
+  if (issue.code !== 'invalid_type' && issue.code !== 'invalid_value') return fieldWords(issue);
+  return Array.isArray(issue.input) ? 'must be given only once' : fieldWords(issue);
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const texts = values.map((value) => JSON.stringify(value));
+  return texts.length === 1 ? `must be ${texts[0]}` : `must be one of ${texts.join(', ')}`;
+}
+
+function sizeWords(origin: string, bound: string, size: number | bigint): string {
+  const count = size.toLocaleString('en');
+  switch (origin) {
+    case 'string':
+      return `must have ${bound} ${count} characters`;
+    case 'array':
+    case 'set':
+      return `must have ${bound} ${count} items`;
+    case 'object':
+    case 'record':
+    case 'map':
+      return `must have ${bound} ${count} fields`;
+    default:
+      return `must be ${bound} ${size}`;
+  }
+}

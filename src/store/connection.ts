@@ -167,6 +167,8 @@ export function connectFailingFast(
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: () => reconnectMs,
+    // A master that has become a replica: another connection finds the new one. The command is not sent again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     // One answer at a time in the shape of RESP2: the replies of scripts are the same in both.
     protocol: 2,
   };
@@ -191,6 +193,7 @@ export function connectPatiently(target: RedisTarget, { name, reconnectMs }: Con
     connectionName: name,
     maxRetriesPerRequest: null,
     retryStrategy: () => reconnectMs,
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
   if (target.kind === 'cluster') {
     return new Cluster(target.nodes, { redisOptions: common, clusterRetryStrategy: () => reconnectMs });

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../log/actor';
+import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import { runScript, type Scripts } from '../store/scripts';

@@ -1,5 +1,5 @@
 import { identifierProblem } from '../limits/identifier';
-import type { Actor } from '../log/actor';
+import type { Actor } from '../store/actor';
 import { type ApiKey, type ApiKeys, ROLES, type Role } from './api-keys';
 
 /** What a command wrote and how it ended. Both texts end in a newline, or are empty. */

@@ -1,4 +1,4 @@
-import type { Actor } from '../log/actor';
+import type { Actor } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import { hashOfKey, type Role, readKeys, readKeysRevision } from './api-keys';

@@ -1,7 +1,7 @@
 import { type Decision, decide, type LimitUsage } from '../limits/decision';
 import type { Dimension, Message, Period } from '../limits/limit';
 import type { Plan, Planner } from '../limits/plan';
-import type { Actor, Source } from '../log/actor';
+import type { Actor, Source } from '../store/actor';
 import type { AccountSettings } from '../membership/account-settings';
 import type { RedisClock } from '../store/clock';
 import type { ConfigurationStore } from '../store/configuration';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Role } from '../access/api-keys';
-import type { Actor } from '../log/actor';
+import type { Actor } from '../store/actor';
 
 export type { Role } from '../access/api-keys';
 

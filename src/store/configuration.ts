@@ -3,7 +3,7 @@ import type { Limit } from '../limits/limit';
 import { createLimitSet, type LimitSet } from '../limits/limit-set';
 import { type Configuration, createPlanner, type Planner } from '../limits/plan';
 import { DEFAULT_SETTINGS, type Settings } from '../limits/settings';
-import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../log/actor';
+import { type Actor, AUDIT_MAX_EVENTS, type Source } from './actor';
 import type { RedisClient } from './connection';
 import type { Keys } from './keys';
 import { runScript, type Scripts } from './scripts';

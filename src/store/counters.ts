@@ -1,6 +1,6 @@
 import type { Message } from '../limits/limit';
 import type { PlannedCounter } from '../limits/plan';
-import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../log/actor';
+import { type Actor, AUDIT_MAX_EVENTS, type Source } from './actor';
 import type { RedisClient } from './connection';
 import { COUNTER_GRACE_MS } from './decisions';
 import type { Keys } from './keys';

@@ -1,0 +1,142 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { ifKilled } from '../support/if-killed';
+import { freePort } from '../support/ports';
+import { dockerAnswers } from '../support/redis';
+
+const ROOT = join(__dirname, '../..');
+const BUILD_AND_START_MS = 15 * 60_000;
+
+/** Both are around: the plugin of today, and the program before it. */
+function composeCommand(): string[] {
+  try {
+    execFileSync('docker', ['compose', 'version'], { stdio: 'ignore' });
+    return ['docker', 'compose'];
+  } catch {
+    return ['docker-compose'];
+  }
+}
+
+async function run([program, ...args]: string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const { stdout } = await promisify(execFile)(program!, args, { cwd: ROOT, env, maxBuffer: 64 * 2 ** 20 });
+  return stdout.trim();
+}
+
+interface Container {
+  Id: string;
+  State: { ExitCode: number; OOMKilled: boolean; Health: { Status: string; Log: { Output: string }[] } };
+  HostConfig: { PortBindings: Record<string, { HostIp: string }[]> };
+}
+
+const engine = dockerAnswers();
+const suite = engine ? describe : describe.skip;
+
+suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker engine answers)'}`, () => {
+  const project = `sendgate-test-${randomBytes(4).toString('hex')}`;
+  const image = `sendgate:${project}`;
+  const key = randomBytes(24).toString('hex');
+  let url: string;
+  let compose: (...args: string[]) => Promise<string>;
+  let tearDown: () => Promise<void>;
+
+  async function inspect(service: string): Promise<Container> {
+    const [container] = JSON.parse(await run(['docker', 'inspect', await compose('ps', '-q', service)])) as Container[];
+    return container!;
+  }
+
+  /** Docker tells of health only to those who ask. */
+  async function untilHealthy(service: string, withinMs = 90_000): Promise<void> {
+    const giveUpAt = Date.now() + withinMs;
+    for (;;) {
+      const { Health: health } = (await inspect(service)).State;
+      if (health.Status === 'healthy') return;
+      if (Date.now() > giveUpAt) {
+        const logs = await compose('logs', '--no-color', '--tail', '50', service);
+        throw new Error(`${service} is ${health.Status}: ${health.Log.at(-1)?.Output}\n${logs}`);
+      }
+      await delay(250);
+    }
+  }
+
+  const exec = (service: string, ...command: string[]) => compose('exec', '-T', service, ...command);
+
+  const call = (method: string, path: string, body?: unknown) =>
+    fetch(url + path, {
+      method,
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+
+  const check = async () => (await (await call('POST', '/check', { user_id: 'ann' })).json()) as { decision: string };
+
+  beforeAll(async () => {
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    const env = { ...process.env, SENDGATE_API_KEY: key, SENDGATE_PORT: String(port), SENDGATE_IMAGE: image };
+    const command = [...composeCommand(), '--project-name', project, '--file', join(ROOT, 'docker-compose.yml')];
+    compose = (...args) => run([...command, ...args], env);
+    const down = [...command, 'down', '--volumes', '--timeout', '1'];
+    const callOff = ifKilled(down, env);
+    tearDown = async () => {
+      await run(down, env);
+      await run(['docker', 'image', 'rm', '--force', image]);
+      callOff();
+    };
+    await compose('build');
+    await compose('up', '--detach', '--no-build');
+    await Promise.all(['redis', 'api', 'worker'].map((service) => untilHealthy(service)));
+  }, BUILD_AND_START_MS);
+
+  afterAll(() => tearDown(), 120_000);
+
+  test('counts through the published port, for callers with the key of .env, and on loopback only', async () => {
+    expect((await fetch(`${url}/limits`)).status).toBe(401);
+    const limit = { id: 'once', per: ['user'], period: 'month', max: 1 };
+    expect((await call('POST', '/limits', limit)).status).toBe(201);
+    expect((await check()).decision).toBe('accepted');
+    expect((await check()).decision).toBe('throttled');
+    const { HostConfig: host } = await inspect('api');
+    expect(Object.values(host.PortBindings).flat()).toEqual([expect.objectContaining({ HostIp: '127.0.0.1' })]);
+  });
+
+  test.each(['api', 'worker'])('%s runs as an ordinary user under an init', async (service) => {
+    expect(Number(await exec(service, 'id', '-u'))).toBeGreaterThan(0);
+    expect(await exec(service, 'cat', '/proc/1/comm')).toBe('tini');
+  });
+
+  test('the image holds what production needs and nothing of the checkout besides', async () => {
+    const names = (await exec('api', 'ls', '-A', '/app')).split(/\s+/);
+    expect(names.toSorted()).toEqual(
+      ['LICENSE', 'dist', 'lua', 'node_modules', 'openapi.json', 'package.json'].toSorted(),
+    );
+    const packages = (await exec('api', 'ls', '/app/node_modules')).split(/\s+/);
+    expect(packages).toContain('express');
+    expect(packages).not.toContain('typescript');
+  });
+
+  test('what was counted outlives a Redis that is killed', async () => {
+    await compose('kill', '-s', 'SIGKILL', 'redis');
+    await compose('up', '--detach', '--no-build', 'redis');
+    await untilHealthy('redis');
+    const giveUpAt = Date.now() + 30_000;
+    while ((await call('GET', '/readyz')).status !== 200 && Date.now() < giveUpAt) await delay(100);
+    expect((await call('GET', '/readyz')).status).toBe(200);
+    expect((await check()).decision).toBe('throttled');
+  }, 120_000);
+
+  test.each(['api', 'worker'])(
+    '%s stops by itself when it is told to',
+    async (service) => {
+      const { Id: id } = await inspect(service);
+      await compose('stop', service);
+      const [container] = JSON.parse(await run(['docker', 'inspect', id])) as Container[];
+      // 137 would be a SIGKILL, at the end of the time it was given.
+      expect([0, 143]).toContain(container!.State.ExitCode);
+      expect(container!.State.OOMKilled).toBe(false);
+    },
+    60_000,
+  );
+});

@@ -3,16 +3,17 @@ import { z } from 'zod';
 /** How many items a page has, unless asked otherwise, and at most. */
 const PAGE_DEFAULT = 20;
 const PAGE_MAX = 100;
+const words = `must be a whole number from 1 to ${PAGE_MAX}`;
 
 /** The `limit` of a list, from its query. */
 export const pageLimitSchema = z
   .string()
-  .regex(/^\d{1,9}$/, { error: `must be a whole number from 1 to ${PAGE_MAX}` })
+  .refine((text) => /^\d{1,9}$/.test(text), { error: words, abort: true })
   .transform(Number)
-  .pipe(z.int().min(1).max(PAGE_MAX))
+  .refine((limit) => limit >= 1 && limit <= PAGE_MAX, { error: words })
   .default(PAGE_DEFAULT)
-  .describe('How many items the page has at most.')
-  .meta({ override: { type: 'integer', minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT } });
+  .describe(`How many items the page has at most: ${PAGE_DEFAULT} unless said.`)
+  .meta({ type: 'integer', minimum: 1, maximum: PAGE_MAX });
 
 /** How a list in Courier's words says where it goes on. */
 export const pagingSchema = z.object({

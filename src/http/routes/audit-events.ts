@@ -5,7 +5,8 @@ import { isStreamId } from '../../log/stream';
 import { type Route, route } from '../contract';
 import { decodeCursor, encodeCursor } from '../cursor';
 import { problemSchema } from '../decision-schemas';
-import { pageLimitSchema, pagingSchema } from '../paging';
+import { listQueryFields } from '../list';
+import { pagingSchema } from '../paging';
 import { invalidInput, problem } from '../problem';
 
 const CURSOR_KIND = 'audit-events';
@@ -39,7 +40,7 @@ export function auditEventRoutes({ auditTrail }: { auditTrail: AuditTrail }): Ro
       summary: 'Who changed what',
       description: 'The newest first. Following the cursor shows each event once, whatever is written meanwhile.',
       role: 'read',
-      query: z.strictObject({ cursor: z.string().optional(), limit: pageLimitSchema }),
+      query: z.strictObject(listQueryFields),
       replies: {
         200: {
           description: 'A page of events.',
@@ -47,8 +48,8 @@ export function auditEventRoutes({ auditTrail }: { auditTrail: AuditTrail }): Ro
         },
       },
       async handle({ query }) {
-        const after = query.cursor ? decodeCursor(CURSOR_KIND, query.cursor) : null;
-        if (query.cursor && (after === null || !isStreamId(after))) {
+        const after = query.cursor === undefined ? null : decodeCursor(CURSOR_KIND, query.cursor);
+        if (query.cursor !== undefined && (after === null || !isStreamId(after))) {
           return invalidInput([{ path: 'cursor', message: 'must be a cursor from this list' }]);
         }
         const { changes, more } = await auditTrail.page(after, query.limit);

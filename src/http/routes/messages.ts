@@ -11,14 +11,19 @@ import { isStreamId } from '../../log/stream';
 import { type Route, route } from '../contract';
 import { decodeCursor, encodeCursor } from '../cursor';
 import { limitUsageSchema, problemSchema } from '../decision-schemas';
-import { pageLimitSchema, pagingSchema } from '../paging';
+import { emptyIsAbsent, listQueryFields } from '../list';
+import { pagingSchema } from '../paging';
 import { invalidInput, problem } from '../problem';
 
 const CURSOR_KIND = 'messages';
 
 /** What Courier knows besides, and no message here ever is: asked for, there are none. */
 const FOREIGN_STATUSES = ['CLICKED', 'DIGESTED', 'OPENED', 'ROUTED', 'SIMULATED', 'UNMAPPED', 'UNROUTABLE'] as const;
-const ASKED_STATUSES = [...MESSAGE_STATUSES, ...FOREIGN_STATUSES];
+const ASKED_STATUSES: readonly string[] = [...MESSAGE_STATUSES, ...FOREIGN_STATUSES];
+
+function isAskedStatus(status: string): boolean {
+  return ASKED_STATUSES.includes(status);
+}
 
 function isMessageStatus(status: string): status is MessageStatus {
   return MESSAGE_STATUSES.some((ours) => ours === status);
@@ -26,23 +31,25 @@ function isMessageStatus(status: string): status is MessageStatus {
 
 /** One status or several, with commas or by saying `status` again. */
 const statusSchema = z
-  .union([z.string(), z.array(z.string())])
-  .transform((value) => [value].flat().flatMap((text) => text.split(',')))
-  .pipe(z.array(z.enum(ASKED_STATUSES, { error: `must be of ${ASKED_STATUSES.join(', ')}` })))
-  .transform((statuses) => statuses.filter(isMessageStatus))
-  .optional()
+  .preprocess(emptyIsAbsent, z.union([z.string(), z.array(z.string())]).optional())
+  .transform((value) => (value === undefined ? undefined : [value].flat().flatMap((text) => text.split(','))))
+  .refine((statuses) => statuses?.every(isAskedStatus) ?? true, { error: `must be of ${ASKED_STATUSES.join(', ')}` })
+  .transform((statuses) => statuses?.filter(isMessageStatus))
   .describe('Only messages of these statuses, with commas or several times.');
+
+function filterSchema(description: string) {
+  return z.preprocess(emptyIsAbsent, identifierSchema.optional()).describe(description).meta({ type: 'string' });
+}
 
 const querySchema = z
   .strictObject({
-    cursor: z.string().optional().describe('Where to go on: paging.cursor of the page before.'),
-    limit: pageLimitSchema,
+    ...listQueryFields,
     status: statusSchema,
-    recipient: identifierSchema.optional().describe('Only messages to this user.'),
-    account_id: identifierSchema.optional().describe('Only messages for this account.'),
-    tenant_id: identifierSchema.optional().describe('The same as account_id.'),
-    topic: identifierSchema.optional().describe('Only messages about this topic.'),
-    topic_id: identifierSchema.optional().describe('The same as topic.'),
+    recipient: filterSchema('Only messages to this user.'),
+    account_id: filterSchema('Only messages for this account.'),
+    tenant_id: filterSchema('The same as account_id.'),
+    topic: filterSchema('Only messages about this topic.'),
+    topic_id: filterSchema('The same as topic.'),
   })
   .superRefine(({ account_id, tenant_id, topic, topic_id }, context) => {
     if (account_id !== undefined && tenant_id !== undefined && account_id !== tenant_id) {
@@ -95,8 +102,8 @@ export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route
         },
       },
       async handle({ query }) {
-        const before = query.cursor ? decodeCursor(CURSOR_KIND, query.cursor) : null;
-        if (query.cursor && (before === null || !isStreamId(before))) {
+        const before = query.cursor === undefined ? null : decodeCursor(CURSOR_KIND, query.cursor);
+        if (query.cursor !== undefined && (before === null || !isStreamId(before))) {
           return invalidInput([{ path: 'cursor', message: 'must be a cursor from this list' }]);
         }
         const filter = {

@@ -21,11 +21,26 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['limits', 'store', 'membership', 'sends', 'log', 'access', 'gate', 'limits-file', 'metrics'],
   healthcheck: [],
   config: ['healthcheck', 'limits', 'store'],
+  logger: ['config'],
+  'private-redis': ['store'],
   compose: [
-    ...['config', 'healthcheck', 'limits', 'store', 'membership', 'sends', 'log', 'access', 'gate', 'limits-file'],
+    ...[
+      'logger',
+      'private-redis',
+      'config',
+      'healthcheck',
+      'limits',
+      'store',
+      'membership',
+      'sends',
+      'log',
+      'access',
+      'gate',
+      'limits-file',
+    ],
     ...['metrics', 'http'],
   ],
-  cli: ['config', 'compose', 'healthcheck', 'access', 'limits-file', 'limits', 'store'],
+  cli: ['config', 'compose', 'healthcheck', 'logger', 'private-redis', 'access', 'limits-file', 'limits', 'store'],
 };
 
 /** Packages that only some parts may know. */

@@ -1,13 +1,57 @@
+import type { Gate } from '../gate/gate';
+import type { AuditTrail } from '../log/audit';
+import type { MessageLog } from '../log/messages';
+import type { AccountSettings } from '../membership/account-settings';
+import type { Accounts } from '../membership/accounts';
+import type { Members } from '../membership/members';
+import type { Metrics } from '../metrics/metrics';
+import type { ConfigurationStore } from '../store/configuration';
 import type { Route } from './contract';
+import { accountRoutes } from './routes/accounts';
+import { auditEventRoutes } from './routes/audit-events';
+import { checkRoutes } from './routes/check';
+import { healthRoutes, type Readiness } from './routes/health';
+import { limitRoutes } from './routes/limits';
+import { memberRoutes } from './routes/members';
+import { messageRoutes } from './routes/messages';
+import { openApiRoute } from './routes/openapi';
+import { settingsRoutes } from './routes/settings';
+import { usageRoutes } from './routes/usage';
 
 /** What the routes stand on. Each part is made at the composition root. */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the owners of the routes, one field each
-export interface Services {}
+export interface Services {
+  /** The version of the package. */
+  version: string;
+  gate: Gate;
+  configuration: ConfigurationStore;
+  members: Members;
+  accounts: Accounts;
+  accountSettings: AccountSettings;
+  messageLog: MessageLog;
+  auditTrail: AuditTrail;
+  metrics: Metrics;
+  readiness: () => Readiness;
+  /** Redis's time, in epoch milliseconds. */
+  nowMs: () => number;
+  /** Makes the id of a limit that its caller has not named. */
+  newLimitId: () => string;
+}
 
 /**
  * Every route of the API, with its services. Making routes must not use the services, only keep them: the OpenAPI
  * document is made from routes whose services do nothing.
  */
-export function allRoutes(_services: Services): Route[] {
-  return [];
+export function allRoutes(services: Services): Route[] {
+  const routes = [
+    ...checkRoutes(services),
+    ...usageRoutes(services),
+    ...limitRoutes(services),
+    ...settingsRoutes(services),
+    ...memberRoutes(services),
+    ...accountRoutes(services),
+    ...messageRoutes(services),
+    ...auditEventRoutes(services),
+    ...healthRoutes(services),
+  ];
+  return [...routes, openApiRoute(routes, services)];
 }

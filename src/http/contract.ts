@@ -23,6 +23,9 @@ export interface Reply {
   status: number;
   /** Sent as JSON; as problem+json when it came from `problem()`. Absent: an empty body. */
   body?: unknown;
+  /** Sent as it is, instead of `body`: with a `content-type` in `headers`. */
+  text?: string;
+  /** Names in lower case. `content-length`, `x-request-id` and what every answer has are added. */
   headers?: Record<string, string>;
 }
 
@@ -30,6 +33,9 @@ export interface Reply {
 export interface ReplyContract {
   description: string;
   schema?: z.ZodType;
+  /** Of the content, where it is not JSON. */
+  contentType?: string;
+  /** Names of headers, and what they say. */
   headers?: Record<string, string>;
 }
 
@@ -48,7 +54,10 @@ export interface Route {
   role: Role | null;
   params?: z.ZodType;
   query?: z.ZodType;
+  /** A schema that takes undefined makes the body optional. */
   body?: z.ZodType;
+  /** The most bytes of a body; absent: 1 MiB. */
+  bodyMaxBytes?: number;
   /** By status. The problems that every route may answer (400, 401, 403, 413, 415, 503) are added by the document. */
   replies: Record<number, ReplyContract>;
   handle(call: Call): Promise<Reply> | Reply;

@@ -11,9 +11,6 @@ export type Place = 'params' | 'query' | 'body';
 export const ERRORS_MAX = 50;
 /** The most characters of a caller's own field name that an answer repeats. */
 const NAME_MAX_CHARACTERS = 100;
-/** How deep objects and lists may stand in each other: deeper, and writing them as JSON again overflows the stack. */
-const DEPTH_MAX = 64;
-
 /** Runs a schema. The common case, a value that is right, costs one parse and no more. */
 export function validate(schema: z.ZodType, value: unknown, place: Place): Validated {
   const result = schema.safeParse(value);
@@ -58,23 +55,6 @@ function decode(text: string): string | null {
   } catch {
     return null; // How decodeURIComponent says that a text is not percent-encoded UTF-8.
   }
-}
-
-/** Whether objects and lists stand in each other deeper than any of ours do. */
-export function isTooDeep(value: unknown, depth = 0): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth >= DEPTH_MAX) return true;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index += 1) {
-      if (isTooDeep(value[index], depth + 1)) return true;
-    }
-    return false;
-  }
-  for (const name in value) {
-    const inner = (value as Record<string, unknown>)[name];
-    if (typeof inner === 'object' && isTooDeep(inner, depth + 1)) return true;
-  }
-  return false;
 }
 
 function collectErrors(

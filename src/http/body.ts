@@ -1,0 +1,112 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Reply } from './contract';
+import { invalidInput, problem, withHeaders } from './problem';
+
+/** A body's JSON; undefined where there was none. Or why it cannot be one. */
+export type Body = { value: unknown } | { refused: Reply };
+
+/** The most bytes of a body, for a route that does not say. */
+export const BODY_MAX_BYTES = 1_048_576;
+
+const NO_BODY: Body = { value: undefined };
+/** What a message about a caller's own text repeats of it, at most. */
+const SYNTAX_WORDS_MAX_CHARACTERS = 200;
+
+/**
+ * Reads the JSON body of a request, and calls `done` once: not at all when the caller goes away before its end.
+ *
+ * Express's own parser does the same for any charset and encoding, at the cost of a third of a whole bare request
+ * (see docs/performance.md); JSON is UTF-8 (RFC 8259), so there is nothing to choose from here.
+ *
+ * What is too large is refused as soon as that is known. The rest of it is read and dropped, by Node, so that a caller
+ * who looks for an answer only after having sent everything finds it.
+ */
+export function readJsonBody(request: IncomingMessage, maxBytes: number, done: (body: Body) => void): void {
+  const { headers } = request;
+  const length = headers['content-length'];
+  if (length === '0' || (length === undefined && headers['transfer-encoding'] === undefined)) {
+    done(NO_BODY);
+    return;
+  }
+  const refused = refuseHeaders(request, maxBytes);
+  if (refused !== null) {
+    done({ refused });
+    return;
+  }
+  let first: Buffer | null = null;
+  let more: Buffer[] | null = null;
+  let size = 0;
+  let finished = false;
+  const finish = (body: Body) => {
+    if (finished) return;
+    finished = true;
+    done(body);
+  };
+  request.on('data', (chunk: Buffer) => {
+    if (finished) return;
+    size += chunk.length;
+    if (size > maxBytes) {
+      more = null;
+      finish({ refused: tooLarge(maxBytes) });
+    } else if (first === null) {
+      first = chunk;
+    } else if (more === null) {
+      more = [first, chunk];
+    } else {
+      more.push(chunk);
+    }
+  });
+  request.on('end', () => finish(first === null ? NO_BODY : parse(more === null ? first : Buffer.concat(more, size))));
+  // The caller went away. With a listener Node says so here; without one it would be thrown.
+  request.on('error', () => {
+    finished = true;
+  });
+}
+
+function refuseHeaders({ headers }: IncomingMessage, maxBytes: number): Reply | null {
+  const type = headers['content-type'];
+  if (type !== 'application/json' && !isJsonType(type)) {
+    return withHeaders(
+      problem(415, 'Unsupported media type', 'Send JSON in UTF-8, with the header Content-Type: application/json.'),
+      { accept: 'application/json' },
+    );
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    return withHeaders(problem(415, 'Unsupported media type', 'Send the body without a Content-Encoding.'), {
+      'accept-encoding': 'identity',
+    });
+  }
+  if (Number(headers['content-length'] ?? 0) > maxBytes) return tooLarge(maxBytes);
+  return null;
+}
+
+/** `application/json`, or a type whose name ends in `+json`, in no other charset than UTF-8. */
+function isJsonType(type: string | undefined): boolean {
+  if (type === undefined) return false;
+  const [name = '', ...parameters] = type.split(';').map((part) => part.trim().toLowerCase());
+  if (!/^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)$/.test(name)) return false;
+  return parameters.every((parameter) => !parameter.startsWith('charset') || /^charset="?utf-?8"?$/.test(parameter));
+}
+
+function tooLarge(maxBytes: number): Reply {
+  return problem(413, 'Content too large', `The body may have at most ${maxBytes.toLocaleString('en')} bytes.`);
+}
+
+function parse(bytes: Buffer): Body {
+  const text = bytes.toString('utf8');
+  // Bytes that are not UTF-8 become U+FFFD, which is rare enough in a text that is right to look again.
+  if (text.includes('\uFFFD') && !isUtf8(bytes)) return notJson('must be JSON in UTF-8');
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    return notJson(
+      `must be JSON: ${(error as SyntaxError).message.slice(0, SYNTAX_WORDS_MAX_CHARACTERS).toWellFormed()}`,
+    );
+  }
+}
+
+function notJson(message: string): Body {
+  return { refused: invalidInput([{ path: '', message }]) };
+}

@@ -1,0 +1,297 @@
+import { z } from 'zod';
+import type { ReplyContract, Route } from './contract';
+import { problemSchema } from './decision-schemas';
+import { PROBLEM_CONTENT_TYPE } from './problem';
+
+type Json = Record<string, unknown>;
+/** Whether a schema is looked at from the side of who writes it (a request) or of who reads it (an answer). */
+type Side = 'input' | 'output';
+
+/** The tags of the routes, in the order of the document. */
+const TAGS: Record<string, string> = {
+  Decisions: 'May this message go out now? And what has been used.',
+  Limits: 'What may go out, over which calendar period.',
+  Settings: 'What applies to the whole workspace.',
+  Members: 'Which users belong to which accounts.',
+  Accounts: "Accounts' own calendars and other settings.",
+  Messages: 'What became of messages.',
+  Audit: 'Who changed what.',
+  Operations: 'For whoever runs it.',
+};
+
+/** The problems that routes answer besides those they name themselves. */
+const PROBLEMS: Record<number, { name: string; description: string; applies: (route: Route) => boolean }> = {
+  400: {
+    name: 'BadRequest',
+    description: 'The input is not as documented here: `errors` names each field and says what is expected of it.',
+    applies: () => true,
+  },
+  401: {
+    name: 'Unauthorized',
+    description: 'There is no API key in the request, or it is not known.',
+    applies: ({ role }) => role !== null,
+  },
+  403: {
+    name: 'Forbidden',
+    description: 'The API key does not have the role that the call needs.',
+    applies: ({ role }) => role !== null,
+  },
+  413: {
+    name: 'ContentTooLarge',
+    description: 'The body is larger than the call takes.',
+    applies: ({ body }) => body !== undefined,
+  },
+  415: {
+    name: 'UnsupportedMediaType',
+    description: 'The body is not JSON in UTF-8.',
+    applies: ({ body }) => body !== undefined,
+  },
+  429: {
+    name: 'TooManyWrongKeys',
+    description: 'Too many wrong API keys came from this address. A right one is let through all the same.',
+    applies: ({ role }) => role !== null,
+  },
+  500: {
+    name: 'InternalError',
+    description: 'A fault of Sendgate. `request_id` finds it in the log.',
+    applies: () => true,
+  },
+  503: {
+    name: 'Unavailable',
+    description: 'Redis does not answer. Retry-After says when to try again, in seconds.',
+    applies: ({ role }) => role !== null,
+  },
+};
+
+const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
+
+Every request but those under Operations carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
+
+/** The text of the OpenAPI document, as it is committed and as it is served. */
+export function openApiText(routes: readonly Route[], version: string): string {
+  return `${JSON.stringify(openApiDocument(routes, version), null, 2)}\n`;
+}
+
+/**
+ * The OpenAPI 3.1 document of routes, made from the schemas that check their input and describe their answers:
+ * https://spec.openapis.org/oas/v3.1.1.html
+ */
+export function openApiDocument(routes: readonly Route[], version: string): Json {
+  const components = createComponents();
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const names = [route.path, ...(route.aliases ?? [])];
+    names.forEach((path, index) => {
+      const suffix = index === 0 ? '' : `Alias${names.length > 2 ? index : ''}`;
+      paths[path] = {
+        ...paths[path],
+        [route.method]: operation(route, `${route.operationId}${suffix}`, components),
+      };
+    });
+  }
+  const used = new Set(routes.map(({ tag }) => tag));
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Sendgate',
+      version,
+      description: DESCRIPTION,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'The process that serves this document.' }],
+    security: [{ apiKey: [] }],
+    tags: Object.entries(TAGS)
+      .filter(([name]) => used.has(name))
+      .map(([name, description]) => ({ name, description })),
+    paths,
+    components: {
+      schemas: sorted(components.schemas),
+      responses: Object.fromEntries(
+        Object.values(PROBLEMS).map(({ name, description }) => [
+          name,
+          { description, content: problemContent(components, problemSchema) },
+        ]),
+      ),
+      securitySchemes: {
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key, made by `sendgate keys create`, or the one of `SENDGATE_API_KEY`.',
+        },
+      },
+    },
+  };
+}
+
+function operation(route: Route, operationId: string, components: Components): Json {
+  const { tag, summary, description, role, body } = route;
+  const needs =
+    role === null
+      ? 'Needs no API key.'
+      : `Needs a key with the role \`${role}\`${role === 'admin' ? '' : ' or `admin`'}.`;
+  const parameters = [...parametersOf('path', route.params), ...parametersOf('query', route.query)];
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: description === undefined ? needs : `${description}\n\n${needs}`,
+    ...(role === null ? { security: [] } : {}),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: !body.safeParse(undefined).success,
+            content: { 'application/json': { schema: components.refer(body, 'input') } },
+          },
+        }),
+    responses: responsesOf(route, components),
+  };
+
+  function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined): Json[] {
+    if (schema === undefined) return [];
+    const { properties = {}, required = [] } = components.inline(schema, 'input') as {
+      properties?: Record<string, Json>;
+      required?: string[];
+    };
+    return Object.entries(properties).map(([name, { description: words, ...type }]) => ({
+      name,
+      in: place,
+      required: place === 'path' || required.includes(name),
+      ...(words === undefined ? {} : { description: words }),
+      schema: type,
+    }));
+  }
+}
+
+function responsesOf(route: Route, components: Components): Json {
+  const responses: Json = {};
+  for (const [status, { name, applies }] of Object.entries(PROBLEMS)) {
+    if (applies(route)) responses[status] = { $ref: `#/components/responses/${name}` };
+  }
+  for (const [status, contract] of Object.entries(route.replies)) {
+    const also = PROBLEMS[Number(status)];
+    // A status that the route names itself may also come for the general reason.
+    const words = also?.applies(route) ? `${contract.description} Or: ${also.description}` : contract.description;
+    responses[status] = response(Number(status), { ...contract, description: words }, components);
+  }
+  return responses;
+}
+
+function response(status: number, contract: ReplyContract, components: Components): Json {
+  const { description, schema, contentType, headers } = contract;
+  return {
+    description,
+    ...(headers === undefined
+      ? {}
+      : {
+          headers: Object.fromEntries(
+            Object.entries(headers).map(([name, words]) => [name, { description: words, schema: { type: 'string' } }]),
+          ),
+        }),
+    ...content(),
+  };
+
+  function content(): Json {
+    if (contentType !== undefined) return { content: { [contentType]: { schema: { type: 'string' } } } };
+    if (status >= 400) return { content: problemContent(components, schema ?? problemSchema) };
+    if (schema === undefined) return {};
+    return { content: { 'application/json': { schema: components.refer(schema, 'output') } } };
+  }
+}
+
+function problemContent(components: Components, schema: z.ZodType): Json {
+  return { [PROBLEM_CONTENT_TYPE]: { schema: components.refer(schema, 'output') } };
+}
+
+/** The schemas that have a name of their own, collected while the document is made. */
+interface Components {
+  schemas: Record<string, Json>;
+  /** A schema, by reference where it, or what it holds, has an id. */
+  refer(schema: z.ZodType, side: Side): Json;
+  /** The same, itself without its id. */
+  inline(schema: z.ZodType, side: Side): Json;
+}
+
+function createComponents(): Components {
+  const schemas: Record<string, Json> = {};
+
+  function convert(schema: z.ZodType, side: Side): { json: Json; definitions: Record<string, Json> } {
+    const { $schema, $defs, ...json } = z.toJSONSchema(schema, {
+      target: 'draft-2020-12',
+      io: side,
+      // Transformed values have no schema of their own; what goes in has.
+      unrepresentable: 'any',
+      override: ({ jsonSchema }) => refine(jsonSchema as Json, side),
+    }) as Json & { $schema?: unknown; $defs?: Record<string, Json> };
+    return { json, definitions: $defs ?? {} };
+  }
+
+  /** Files definitions, and says under which names. One that looks otherwise from its two sides has two. */
+  function file(definitions: Record<string, Json>, side: Side): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const id of Object.keys(definitions)) names.set(id, id);
+    for (const [id, definition] of Object.entries(definitions)) {
+      const moved = moveReferences(definition, names);
+      const known = schemas[id];
+      if (known !== undefined && JSON.stringify(known) !== JSON.stringify(moved)) {
+        const other = `${id}${side === 'input' ? 'Input' : 'Output'}`;
+        names.set(id, other);
+        schemas[other] = moved;
+      } else {
+        schemas[id] = moved;
+      }
+    }
+    return names;
+  }
+
+  return {
+    schemas,
+    refer(schema, side) {
+      const { json, definitions } = convert(schema, side);
+      return moveReferences(json, file(definitions, side));
+    },
+    inline(schema, side) {
+      const { json, definitions } = convert(schema, side);
+      const { $ref } = json as { $ref?: string };
+      if ($ref === undefined) return moveReferences(json, file(definitions, side));
+      const { [$ref.replace('#/$defs/', '')]: own, ...others } = definitions;
+      return moveReferences(own!, file(others, side));
+    },
+  };
+}
+
+/**
+ * What zod writes, as a contract should have it.
+ *
+ * - A schema that says itself how it looks from outside, in `.meta({ override })`, looks like that.
+ * - Answers may grow: whoever reads them must not be told that there are no more fields.
+ */
+function refine(json: Json, side: Side): void {
+  const { override } = json as { override?: Json };
+  if (override !== undefined) {
+    const { description } = json;
+    for (const name of Object.keys(json)) delete json[name];
+    Object.assign(json, description === undefined ? {} : { description }, override);
+  }
+  if (side === 'output' && json.additionalProperties === false) delete json.additionalProperties;
+  // The bounds of every whole number in JavaScript: they say nothing.
+  if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum;
+  if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum;
+}
+
+function moveReferences<T>(value: T, names: Map<string, string>): T {
+  if (Array.isArray(value)) return value.map((item) => moveReferences(item, names)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => {
+      if (name !== '$ref' || typeof inner !== 'string') return [name, moveReferences(inner, names)];
+      const id = inner.replace('#/$defs/', '');
+      return [name, `#/components/schemas/${names.get(id) ?? id}`];
+    }),
+  ) as T;
+}
+
+function sorted<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,6 +1,6 @@
+import type { Actor } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
-import type { Actor } from '../store/actor';
 import { entriesBefore, entryMs, entryWithId, isStreamId, type StreamEntry } from './stream';
 
 /** A change that somebody made, as lua/lib/audit.lua wrote it down. */

@@ -17,9 +17,25 @@ export function validate(schema: z.ZodType, value: unknown, place: Place): Valid
   if (result.success) return { value: result.data };
   // Once more, now with our words: wording costs only those who need it.
   const worded = schema.safeParse(value, { error: place === 'query' ? parameterWords : fieldWords });
-  const errors: InputError[] = [];
-  collectErrors(worded.error?.issues ?? [], [], place, errors);
-  return { errors };
+  const found: Found[] = [];
+  collectErrors(worded.error?.issues ?? [], [], place, found);
+  return { errors: mostTelling(found) };
+}
+
+/** An error, and whether it is about how the parts of a value go together. */
+interface Found extends InputError {
+  together: boolean;
+}
+
+/** One error for each place, and of a value whose parts are wrong only those. */
+function mostTelling(found: readonly Found[]): InputError[] {
+  const errors = new Map<string, InputError>();
+  for (const { path, message, together } of found) {
+    const parts = path === '' ? '' : `${path}.`;
+    if (together && found.some((other) => other.path !== path && other.path.startsWith(parts))) continue;
+    if (!errors.has(path)) errors.set(path, { path, message });
+  }
+  return [...errors.values()];
 }
 
 /**
@@ -61,15 +77,13 @@ function collectErrors(
   issues: readonly z.core.$ZodIssue[],
   above: readonly PropertyKey[],
   place: Place,
-  errors: InputError[],
+  found: Found[],
 ): void {
-  const add = (path: readonly PropertyKey[], message: string) => {
-    if (errors.length >= ERRORS_MAX) return;
-    const error = { path: pathText(path), message };
-    if (!errors.some((other) => other.path === error.path && other.message === error.message)) errors.push(error);
+  const add = (path: readonly PropertyKey[], message: string, together = false) => {
+    if (found.length < ERRORS_MAX) found.push({ path: pathText(path), message, together });
   };
   for (const issue of issues) {
-    if (errors.length >= ERRORS_MAX) return;
+    if (found.length >= ERRORS_MAX) return;
     const path = above.length === 0 ? issue.path : [...above, ...issue.path];
     switch (issue.code) {
       case 'unrecognized_keys':
@@ -83,11 +97,11 @@ function collectErrors(
       case 'invalid_union': {
         const branch = nearestBranch(issue.errors);
         if (branch === null) add(path, unionWords(issue));
-        else collectErrors(branch, path, place, errors);
+        else collectErrors(branch, path, place, found);
         break;
       }
       default:
-        add(path, issue.message);
+        add(path, issue.message, issue.code === 'custom');
     }
   }
 }

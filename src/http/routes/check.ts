@@ -10,6 +10,8 @@ import { rateLimitHeaders } from '../rate-limit-headers';
 
 /** The most messages in one batch. */
 const BATCH_MAX = 1_000;
+/** Room for that many with five ids of 256 emoji each, every one of them written as two JSON escapes of 6 bytes. */
+const BATCH_MAX_BYTES = 16_777_216;
 
 const querySchema = z.strictObject({
   on_throttled: z.enum(['200', '429']).default('200').describe('The status of a throttled decision.'),
@@ -59,6 +61,7 @@ export function checkRoutes({ gate, nowMs }: { gate: Gate; nowMs: () => number }
         "Decides up to 1,000 messages, in order, each by itself. What stops one message (a message_id with other content, say) is that item's problem. One malformed item makes the whole call a 400, and nothing is counted.",
       role: 'check',
       body: z.strictObject({ messages: z.array(checkBodySchema).min(1).max(BATCH_MAX) }),
+      bodyMaxBytes: BATCH_MAX_BYTES,
       replies: {
         200: {
           description: 'A decision or a problem for each message, in order.',

@@ -10,6 +10,8 @@ import { WORDINGS, type Wording } from '../wording';
 
 const TAG = 'Members';
 const SOURCE = 'api';
+/** Room for a thousand ids of 256 emoji, each written as two JSON escapes of 6 bytes, with small profiles. */
+const ACCOUNTS_MAX_BYTES = 8_388_608;
 
 const profileSchema = jsonObjectSchema
   .nullish()
@@ -74,6 +76,7 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
       role: 'admin',
       params: userParams,
       body: z.strictObject({ [many]: itemsSchema }),
+      bodyMaxBytes: ACCOUNTS_MAX_BYTES,
       replies: { 204: { description: `The user is in all of these ${many} now.` } },
       async handle({ params, body, actor }) {
         const items = body[many] as z.output<typeof itemsSchema>;

@@ -1,0 +1,255 @@
+import { randomUUID } from 'node:crypto';
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
+import { createKeyRing, type KeyRing } from '../../src/access/key-ring';
+import { createDegradedAnswers } from '../../src/gate/degraded';
+import { createGate } from '../../src/gate/gate';
+import { createLocalShare } from '../../src/gate/local-share';
+import { allRoutes, type Services } from '../../src/http/all-routes';
+import { createApp } from '../../src/http/app';
+import { createAuthenticate } from '../../src/http/auth';
+import type { Route } from '../../src/http/contract';
+import { listen } from '../../src/http/listener';
+import type { Readiness } from '../../src/http/routes/health';
+import { createCalendarCache } from '../../src/limits/calendar';
+import { createAuditTrail } from '../../src/log/audit';
+import { createMessageLog } from '../../src/log/messages';
+import { createAccountSettings } from '../../src/membership/account-settings';
+import { createAccounts } from '../../src/membership/accounts';
+import { createMembers } from '../../src/membership/members';
+import { createMetrics } from '../../src/metrics/metrics';
+import { createRedisClock } from '../../src/store/clock';
+import { createConfigurationStore } from '../../src/store/configuration';
+import { connectFailingFast, parseRedisUrl, type RedisClient } from '../../src/store/connection';
+import { resetCounter } from '../../src/store/counters';
+import { createDecisionStore } from '../../src/store/decisions';
+import { createKeys, type Keys } from '../../src/store/keys';
+import { createLink } from '../../src/store/link';
+import { loadScripts } from '../../src/store/scripts';
+import { sharedRedisUrl, uniqueWorkspace } from './redis';
+
+/** What came back. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+  /** The text read as JSON, where its type says that it is; else undefined. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it and compare
+  body: any;
+}
+
+/** What the app wrote into its log. */
+export interface LogLine {
+  level: 'debug' | 'warn' | 'error';
+  message: string;
+  fields: Readonly<Record<string, unknown>>;
+}
+
+/** An API in this process, on a port of its own and a real Redis. */
+export interface TestApp {
+  /**
+   * Sends one request, with the path exactly as it is given. A body that is a text or bytes is sent as it is, any other
+   * as JSON. The admin key is sent along unless `headers` says something else of `authorization`; null leaves a header
+   * out.
+   */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string | null>): Promise<Answer>;
+  readonly workspace: string;
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly routes: readonly Route[];
+  readonly services: Services;
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly ring: KeyRing;
+  readonly log: LogLine[];
+  /** Puts limits in force through the API. */
+  limit(...limits: ({ id: string } & Record<string, unknown>)[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The key that `call` sends: it may do everything. */
+export const ADMIN_KEY = 'test-admin-key-0123456789';
+
+export interface TestAppOptions {
+  redisUrl?: string;
+  workspace?: string;
+  /** The key of SENDGATE_API_KEY; null starts without any key. */
+  apiKey?: string | null;
+  checkTimeoutMs?: number;
+  replicas?: number;
+  idempotencyTtlMs?: number;
+  logRequests?: boolean;
+  /** Further routes, behind all others. */
+  routes?: readonly Route[];
+  /** Does not wait for Redis. */
+  withoutRedis?: boolean;
+}
+
+/** Starts an API, ready to be called. */
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const { redisUrl = sharedRedisUrl(), workspace = uniqueWorkspace(), apiKey = ADMIN_KEY } = options;
+  const { checkTimeoutMs = 2_000, replicas = 1, idempotencyTtlMs = 86_400_000, logRequests = false } = options;
+  const redis = connectFailingFast(parseRedisUrl(redisUrl), { name: 'test', commandTimeoutMs: 2_000, reconnectMs: 20 });
+  // Without a listener every failed attempt would be printed.
+  redis.on('error', () => undefined);
+  const scripts = loadScripts();
+  const keys = createKeys(workspace);
+  const log: LogLine[] = [];
+  const writing = (level: LogLine['level']) => (message: string, fields: LogLine['fields']) => {
+    log.push({ level, message, fields });
+  };
+  const monotonicMs = () => performance.now();
+  const clock = createRedisClock(monotonicMs, Date.now);
+  const calendars = createCalendarCache(1_000);
+  const configuration = createConfigurationStore({
+    redis,
+    scripts,
+    keys,
+    calendarFor: (rules) => calendars.for(rules),
+  });
+  const accountSettings = createAccountSettings({ capacity: 1_000 });
+  const metrics = createMetrics({ processMetrics: false });
+  const link = createLink(redis);
+  const gate = createGate({
+    configuration,
+    decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs, logMaxEntries: 10_000 }),
+    accounts: accountSettings,
+    clock,
+    link,
+    answerDegraded: createDegradedAnswers({ keys, localShare: createLocalShare(), replicas }),
+    resetCounter: (reset, actor, source) => resetCounter({ redis, scripts, keys }, reset, actor, source),
+    observer: { ...metrics, fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }) },
+    checkTimeoutMs,
+  });
+  const ring = createKeyRing({
+    redis,
+    keys,
+    envKey: apiKey,
+    schedule: (work, delayMs) => {
+      const timer = setTimeout(work, delayMs);
+      return () => clearTimeout(timer);
+    },
+    onFailure: () => undefined,
+  });
+  metrics.watch({
+    redisUp: () => link.isReady(),
+    configuration: () => {
+      const known = configuration.planner()?.configuration;
+      return known === undefined ? null : { version: known.version, limits: known.limits.size };
+    },
+  });
+  const readiness = (): Readiness => {
+    const [isUp, limitsLoaded] = [link.isReady(), configuration.planner() !== null];
+    return {
+      ready: isUp && limitsLoaded,
+      redis: isUp,
+      limits_loaded: limitsLoaded,
+      degraded: !isUp,
+      queue_depth: null,
+      stopping: false,
+    };
+  };
+  const services: Services = {
+    version: '0.0.0',
+    gate,
+    configuration,
+    members: createMembers({ redis, scripts, keys }),
+    accounts: createAccounts({ redis, scripts, keys }),
+    accountSettings,
+    messageLog: createMessageLog({ redis, keys }),
+    auditTrail: createAuditTrail({ redis, keys }),
+    metrics,
+    readiness,
+    nowMs: () => clock.nowMs(),
+    newLimitId: randomUUID,
+  };
+  const routes = [...allRoutes(services), ...(options.routes ?? [])];
+  const host = '127.0.0.1';
+  const app = createApp({
+    routes,
+    authenticate: createAuthenticate({ ring, host }),
+    log: { debug: writing('debug'), warn: writing('warn'), error: writing('error') },
+    logRequests,
+    metrics,
+    newRequestId: randomUUID,
+    monotonicMs,
+  });
+  if (options.withoutRedis !== true) {
+    if (!link.isReady()) await link.nextAttempt();
+    await configuration.refresh();
+    await ring.refresh();
+  }
+  const listener = await listen(app, host, 0);
+  const agent = new Agent({ keepAlive: true });
+
+  function call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string | null> = {},
+  ): Promise<Answer> {
+    const isContent = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+    const content = isContent ? body : JSON.stringify(body);
+    const all: Record<string, string | null> = {
+      authorization: apiKey === null ? null : `Bearer ${apiKey}`,
+      'content-type': content === undefined ? null : 'application/json',
+      'content-length': content === undefined ? null : `${Buffer.byteLength(content)}`,
+      ...headers,
+    };
+    const given = Object.entries(all).flatMap(([name, value]) => (value === null ? [] : [[name, value]]));
+    return exchange({ agent, host, port: listener.port, method, path, headers: Object.fromEntries(given) }, content);
+  }
+
+  return {
+    call,
+    workspace,
+    host,
+    port: listener.port,
+    url: `http://${host}:${listener.port}`,
+    routes,
+    services,
+    redis,
+    keys,
+    ring,
+    log,
+    async limit(...limits) {
+      for (const limit of limits) {
+        const { status, text } = await call('PUT', `/limits/${limit.id}`, limit);
+        if (status !== 200 && status !== 201) throw new Error(`${status} ${text}`);
+      }
+    },
+    async stop() {
+      agent.destroy();
+      ring.stop();
+      await listener.drain();
+      redis.disconnect();
+    },
+  };
+}
+
+function exchange(options: RequestOptions, content: string | Buffer | undefined): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        const headers = flat(response.headers);
+        const isJson = /^application\/(?:[\w.]+\+)?json\b/.test(headers['content-type'] ?? '');
+        resolve({
+          status: response.statusCode!,
+          headers,
+          text,
+          body: isJson && text !== '' ? JSON.parse(text) : undefined,
+        });
+      });
+    });
+    request.on('error', reject);
+    request.end(content);
+  });
+}
+
+function flat(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, `${value}`]));
+}

@@ -15,8 +15,6 @@ export class Refusal extends Error {
 export interface Service {
   /** @throws Refusal */
   start(): Promise<void>;
-  /** Resolves with the reason when it finds out by itself that it cannot go on. */
-  readonly refused: Promise<Refusal>;
   /**
    * Ends everything, in order, whether it has started or not.
    * @param drainMs how long what has begun may take to end, in milliseconds
@@ -88,15 +86,12 @@ export async function runUntilStopped(deps: {
   proc.on('uncaughtException', fault);
   proc.on('unhandledRejection', fault);
 
-  const refuse = (refusal: Refusal) => {
-    if (stopping !== undefined) return;
-    stderr(`${refusal.message}\n`);
-    void stop(refusal.exitCode);
-  };
-  void service.refused.then(refuse);
   service.start().catch((error) => {
-    if (error instanceof Refusal) refuse(error);
-    else if (stopping === undefined) fault(error);
+    if (stopping !== undefined) return;
+    if (error instanceof Refusal) {
+      stderr(`${error.message}\n`);
+      void stop(error.exitCode);
+    } else fault(error);
   });
   return ended;
 }

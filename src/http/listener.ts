@@ -19,8 +19,17 @@ export class ListenError extends Error {}
 const KEEP_ALIVE_MS = 65_000;
 /** The longest a caller may take to send a request. Bodies are small. */
 const REQUEST_MS = 30_000;
-/** Listens. @throws ListenError */
-export async function listen(handler: RequestListener, host: string, port: number): Promise<Listener> {
+/**
+ * Listens.
+ * @param portVariable the variable that chooses the port, for who has to choose another
+ * @throws ListenError
+ */
+export async function listen(
+  handler: RequestListener,
+  host: string,
+  port: number,
+  portVariable = 'PORT',
+): Promise<Listener> {
   let draining = false;
   /** The newest response of each connection; null while it has not asked anything. */
   const newest = new Map<Socket, ServerResponse | null>();
@@ -34,7 +43,9 @@ export async function listen(handler: RequestListener, host: string, port: numbe
     socket.once('close', () => newest.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(new ListenError(listenWords(error, host, port))));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new ListenError(listenWords(error, host, port, portVariable))),
+    );
     server.listen({ host, port }, resolve);
   });
 
@@ -54,12 +65,12 @@ export async function listen(handler: RequestListener, host: string, port: numbe
   };
 }
 
-function listenWords({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+function listenWords({ code, message }: NodeJS.ErrnoException, host: string, port: number, variable: string): string {
   switch (code) {
     case 'EADDRINUSE':
-      return `Port ${port} of ${host} is in use by another process. Stop that one, or choose another port with PORT.`;
+      return `Port ${port} of ${host} is in use by another process. Stop that one, or choose another port with ${variable}.`;
     case 'EACCES':
-      return `This user may not listen on port ${port}. Choose one above 1023 with PORT.`;
+      return `This user may not listen on port ${port}. Choose one above 1023 with ${variable}.`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -19,7 +19,9 @@ export interface PrivateRedisObserver {
 /** A Redis that belongs to this process: its child, reached through a socket that only this user may open. */
 export interface PrivateRedis {
   readonly target: RedisTarget;
-  /** Ends it. What it was told is on disk when this resolves. */
+  /** Resolves when it answers for the first time; rejects with a PrivateRedisError when it never will. */
+  readonly ready: Promise<void>;
+  /** Ends it, also while it is starting. What it was told is on disk when this resolves. */
   stop(): Promise<void>;
 }
 
@@ -75,57 +77,67 @@ export function privateRedisTarget(folder: DataFolder): RedisTarget {
 }
 
 /**
- * Starts a Redis of this process's own in a folder that it holds, and again whenever it dies. Resolves when it answers.
+ * Starts a Redis of this process's own in a folder that it holds, and again whenever it dies.
  * @param program the path of redis-server or valkey-server
  * @param path the PATH that it is started with
  * @param nowMs a clock that never jumps
- * @throws PrivateRedisError when it ends before it has answered for the first time
  */
-export async function startPrivateRedis(deps: {
+export function startPrivateRedis(deps: {
   program: string;
   path: string;
   folder: DataFolder;
   observer: PrivateRedisObserver;
   nowMs: () => number;
-}): Promise<PrivateRedis> {
+}): PrivateRedis {
   const { program, path, folder, observer, nowMs } = deps;
   const target = privateRedisTarget(folder);
   const stopping = new AbortController();
+  let run: Run | undefined;
 
-  await endLeftOver(folder);
-  let run = launch(program, path, folder);
-  if (!(await answers(target, run))) {
+  async function start(): Promise<Run> {
+    await endLeftOver(folder);
+    if (stopping.signal.aborted) throw new PrivateRedisError('The private Redis was stopped before it was started.');
+    run = launch(program, path, folder);
+    if (await answers(target, run)) return run;
     const status = await run.ended;
     throw new PrivateRedisError(`The private Redis (${program}) ${status} before it answered:\n${run.output()}`);
   }
 
-  async function startAgainWhenItDies(): Promise<void> {
+  async function startAgainWhenItDies(first: Run): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
+    let latest = first;
     for (;;) {
       const startedMs = nowMs();
-      const status = await run.ended;
+      const status = await latest.ended;
       if (stopping.signal.aborted) return;
       if (nowMs() - startedMs >= WELL_MS) pauseMs = FIRST_PAUSE_MS;
-      observer.died(status, run.output(), pauseMs);
+      observer.died(status, latest.output(), pauseMs);
       try {
         await delay(pauseMs, undefined, { signal: stopping.signal });
       } catch {
         return; // It was to be stopped meanwhile.
       }
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-      run = launch(program, path, folder);
-      if (await answers(target, run)) observer.restarted();
+      latest = launch(program, path, folder);
+      run = latest;
+      if (await answers(target, latest)) observer.restarted();
     }
   }
-  const finished = startAgainWhenItDies();
+
+  const started = start();
+  const ended = started.then(startAgainWhenItDies, () => undefined);
+  const ready = started.then(() => undefined);
+  // Whoever stops it before it is ready need not also wait for that.
+  ready.catch(() => undefined);
 
   return {
     target,
+    ready,
     async stop() {
       stopping.abort();
-      run.end('SIGTERM');
-      const timer = setTimeout(() => run.end('SIGKILL'), END_MS);
-      await finished;
+      run?.end('SIGTERM');
+      const timer = setTimeout(() => run?.end('SIGKILL'), END_MS);
+      await ended;
       clearTimeout(timer);
     },
   };

@@ -37,7 +37,8 @@ const observer = {
 };
 
 async function start(folder: DataFolder): Promise<PrivateRedis & { redis: Redis }> {
-  const started = await startPrivateRedis({ program, path, folder, observer, nowMs: () => performance.now() });
+  const started = startPrivateRedis({ program, path, folder, observer, nowMs: () => performance.now() });
+  await started.ready;
   const redis = connectPatiently(started.target, { name: 'test', commandTimeoutMs: 0, reconnectMs: 10 }) as Redis;
   redis.on('error', () => undefined);
   const stop = async () => {
@@ -138,9 +139,17 @@ describe('a private Redis', () => {
     const broken = join(folder.data, 'redis-server');
     writeFileSync(broken, '#!/bin/sh\necho "Fatal: no good"\nexit 3\n');
     chmodSync(broken, 0o755);
-    const starting = startPrivateRedis({ program: broken, path, folder, observer, nowMs: () => 0 });
-    await expect(starting).rejects.toThrow(PrivateRedisError);
-    await expect(starting).rejects.toThrow(/ended with status 3 before it answered:\nFatal: no good$/);
+    const { ready } = startPrivateRedis({ program: broken, path, folder, observer, nowMs: () => 0 });
+    await expect(ready).rejects.toThrow(PrivateRedisError);
+    await expect(ready).rejects.toThrow(/ended with status 3 before it answered:\nFatal: no good$/);
+  });
+
+  test('that is stopped while it starts is gone', async () => {
+    const folder = openDataFolder(temporaryFolder());
+    const starting = startPrivateRedis({ program, path, folder, observer, nowMs: () => 0 });
+    await starting.stop();
+    await expect(starting.ready).rejects.toThrow(PrivateRedisError);
+    expect(existsSync(join(folder.data, 'redis.pid'))).toBe(false);
   });
 
   test('works in a folder whose path is too long for a socket', async () => {

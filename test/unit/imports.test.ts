@@ -23,8 +23,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['healthcheck', 'limits', 'store'],
   logger: ['config'],
   'private-redis': ['store'],
+  lifecycle: ['logger'],
   compose: [
     ...[
+      'lifecycle',
       'logger',
       'private-redis',
       'config',
@@ -40,7 +42,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ],
     ...['metrics', 'http'],
   ],
-  cli: ['config', 'compose', 'healthcheck', 'logger', 'private-redis', 'access', 'limits-file', 'limits', 'store'],
+  cli: ['config', 'compose', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file'],
 };
 
 /** Packages that only some parts may know. */

@@ -12,7 +12,6 @@ function running(overrides: Partial<Service> = {}, shutdownTimeoutMs = 60_000) {
   const exitCode = runUntilStopped({
     service: {
       start: async () => undefined,
-      refused: new Promise(() => undefined),
       stop: async (drainMs) => void drains.push(drainMs),
       ...overrides,
     },
@@ -58,12 +57,6 @@ describe('a running service', () => {
       expect(drains).toHaveLength(1);
     },
   );
-
-  test('that finds out later that it cannot go on ends the same way', async () => {
-    const { exitCode, stderr } = running({ refused: Promise.resolve(new Refusal('No key.', 2)) });
-    expect(await exitCode).toBe(2);
-    expect(stderr).toEqual(['No key.\n']);
-  });
 
   test.each(['uncaughtException', 'unhandledRejection'])(
     'is stopped by an %s, which is logged, with 1',

@@ -1,0 +1,617 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ApiKeys, createApiKeys } from './access/api-keys';
+import { createKeyRing, type Schedule } from './access/key-ring';
+import { type AccessMode, accessMode, accessModeWords } from './access/mode';
+import type { Config } from './config';
+import { createDegradedAnswers } from './gate/degraded';
+import { createGate } from './gate/gate';
+import { createLocalShare } from './gate/local-share';
+import { reachableHost, urlHost } from './healthcheck';
+import { allRoutes } from './http/all-routes';
+import { createApp } from './http/app';
+import { createAuthenticate } from './http/auth';
+import { ListenError, type Listener, listen } from './http/listener';
+import { healthRoutes, type Readiness } from './http/routes/health';
+import { Refusal, type Service } from './lifecycle';
+import { createCalendarCache } from './limits/calendar';
+import { parseApart } from './limits-file/parse-apart';
+import { type LimitsFileWatch, watchLimitsFile } from './limits-file/watch';
+import { createAuditTrail } from './log/audit';
+import { type Housekeeping, startHousekeeping } from './log/housekeeping';
+import { createMessageLog } from './log/messages';
+import { trimByAge } from './log/trim';
+import type { Logger } from './logger';
+import { createAccountSettings } from './membership/account-settings';
+import { createAccounts } from './membership/accounts';
+import { createMembers } from './membership/members';
+import { createMetrics } from './metrics/metrics';
+import {
+  DataFolderError,
+  findDataFolder,
+  type HeldFolder,
+  holdDataFolder,
+  openDataFolder,
+} from './private-redis/folder';
+import { findRedisProgram, NoRedisProgramError } from './private-redis/program';
+import { type PrivateRedis, PrivateRedisError, privateRedisTarget, startPrivateRedis } from './private-redis/server';
+import { createRedisClock } from './store/clock';
+import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
+import {
+  type ConnectionOptions,
+  connectFailingFast,
+  connectPatiently,
+  type RedisClient,
+  type RedisTarget,
+} from './store/connection';
+import { resetCounter } from './store/counters';
+import { createDecisionStore } from './store/decisions';
+import { isRedisUnavailable, redisFailureReason } from './store/failure';
+import { createKeys } from './store/keys';
+import { createLink, type Link } from './store/link';
+import { type Pulse, startPulse } from './store/pulse';
+import { loadScripts } from './store/scripts';
+import { judgeServers, readServerFacts } from './store/server-check';
+
+/** How long a command of the API may take, in milliseconds; a check gives up sooner, by itself. */
+const COMMAND_TIMEOUT_MS = 1_000;
+/** How soon a lost connection is tried again, in milliseconds: an API's callers wait for it. */
+const API_RECONNECT_MS = 100;
+const WORKER_RECONNECT_MS = 500;
+/** How long a command of the command line may take, in milliseconds. */
+const TOOL_TIMEOUT_MS = 5_000;
+/** How soon a start that failed for want of Redis goes on, in milliseconds. */
+const START_RETRY_MS = 100;
+const HOUSEKEEPING_MS = 60_000;
+/** The most accounts whose settings, and the most calendars, that are kept in memory. */
+const ACCOUNTS_KNOWN = 100_000;
+const CALENDARS_KNOWN = 10_000;
+/** Faults of the same kind are written once in this time, in milliseconds. */
+const FAULT_PAUSE_MS = 1_000;
+
+/** The package's version. */
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')).version;
+}
+
+/** What is told of an API that is ready. */
+export interface ApiReady {
+  /** As a process on this machine reaches it: `http://127.0.0.1:8080`. */
+  url: string;
+  access: Exclude<AccessMode, 'waiting' | 'refused'>;
+}
+
+export interface ServiceDeps {
+  config: Config;
+  logger: Logger;
+}
+
+/** Listens, or says to the operator why not. @param portVariable the variable that chooses the port */
+async function listenOrRefuse(
+  app: RequestListener,
+  host: string,
+  port: number,
+  portVariable: string,
+): Promise<Listener> {
+  try {
+    return await listen(app, host, port, portVariable);
+  } catch (error) {
+    if (error instanceof ListenError) throw new Refusal(error.message, 1);
+    throw error;
+  }
+}
+
+function urlOf({ host, port }: Listener): string {
+  return `http://${urlHost(reachableHost(host))}:${port}`;
+}
+
+/** Lets what has begun end, and cuts off what has not by then. */
+async function drainWithin(listener: Listener, drainMs: number, logger: Logger): Promise<void> {
+  const timer = setTimeout(() => {
+    logger.warn('Requests that had not ended are cut off.');
+    listener.cut();
+  }, drainMs);
+  await listener.drain();
+  clearTimeout(timer);
+}
+
+/** Writes when Redis begins and ceases to answer, and why. */
+function watchRedis(redis: RedisClient, link: Link, logger: Logger, awayWords: string): Pulse {
+  let seen = false;
+  return startPulse({
+    redis,
+    link,
+    onChange(beats, error) {
+      if (beats) logger.info(seen ? 'Redis answers again.' : 'Redis answers.');
+      else if (seen) logger.warn(`Redis does not answer: ${awayWords}`, { reason: redisWords(error) });
+      else logger.info('Waiting for Redis.', { reason: redisWords(error) });
+      seen ||= beats;
+    },
+  });
+}
+
+/** What an error says of why Redis cannot be used; a Cluster's says it in an error inside. */
+function redisWords(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const inner = (error as { lastNodeError?: unknown }).lastNodeError;
+  return inner instanceof Error ? inner.message : error.message || (error as NodeJS.ErrnoException).code || error.name;
+}
+
+/** Does something that needs Redis, as often as it takes. Resolves with undefined when `stopped` comes first. */
+async function untilDone<T>(link: Link, logger: Logger, stopped: AbortSignal, work: () => Promise<T>) {
+  let told = false;
+  while (!stopped.aborted) {
+    try {
+      if (await link.nextAttempt()) return await work();
+    } catch (error) {
+      if (!isRedisUnavailable(error) && !told) {
+        told = true;
+        logger.error('The start failed, and is tried again.', { error });
+      }
+    }
+    await delay(START_RETRY_MS);
+  }
+  return undefined;
+}
+
+/** Looks at what Redis this is. @throws Refusal */
+async function judgeRedis(redis: RedisClient, logger: Logger): Promise<void> {
+  const { refusal, warning } = judgeServers(await readServerFacts(redis));
+  if (refusal !== null) throw new Refusal(refusal, 1);
+  if (warning !== null) logger.warn(warning);
+}
+
+/** Writes a fault, unless one was written a moment ago. */
+function occasionally(nowMs: () => number, write: (error: unknown, unwritten: number) => void) {
+  let nextMs = Number.NEGATIVE_INFINITY;
+  let unwritten = 0;
+  return (error: unknown) => {
+    if (nowMs() < nextMs) {
+      unwritten += 1;
+      return;
+    }
+    nextMs = nowMs() + FAULT_PAUSE_MS;
+    write(error, unwritten);
+    unwritten = 0;
+  };
+}
+
+const monotonicMs = () => performance.now();
+
+const schedule: Schedule = (work, delayMs) => {
+  const timer = setTimeout(work, delayMs);
+  timer.unref();
+  return () => clearTimeout(timer);
+};
+
+/** A service in two steps: what must be there before Redis is, and what needs Redis. */
+interface TwoStepService extends Service {
+  /** @throws Refusal */
+  listen(): Promise<void>;
+  /** Resolves once it does its work, or has been stopped. @throws Refusal */
+  run(): Promise<void>;
+}
+
+/**
+ * The API. It listens at once, so that it is seen to live; it is ready when Redis answers, the limits are loaded, the
+ * limits file is in force and it is known who may call. Until then checks are answered 503.
+ * @param onReady told once, when it is
+ */
+export function composeApi(
+  { config, logger }: ServiceDeps,
+  target: RedisTarget,
+  onReady: (ready: ApiReady) => void,
+): TwoStepService {
+  const keys = createKeys(config.workspace);
+  const scripts = loadScripts();
+  const redis = connectFailingFast(target, {
+    name: 'sendgate-api',
+    commandTimeoutMs: Math.max(COMMAND_TIMEOUT_MS, config.checkTimeoutMs),
+    reconnectMs: API_RECONNECT_MS,
+  });
+  const link = createLink(redis);
+  const clock = createRedisClock(monotonicMs, Date.now);
+  const nowMs = () => clock.nowMs();
+  const metrics = createMetrics({ processMetrics: true });
+
+  const calendars = createCalendarCache(CALENDARS_KNOWN);
+  const calendarFor = calendars.for.bind(calendars);
+  const configuration = createConfigurationStore({ redis, scripts, keys, calendarFor });
+  const accountSettings = createAccountSettings({ capacity: ACCOUNTS_KNOWN });
+  const ring = createKeyRing({
+    redis,
+    keys,
+    envKey: config.apiKey,
+    schedule,
+    onFailure(error) {
+      if (redisFailureReason(error) === null) logger.error('The API keys could not be read.', { error });
+    },
+  });
+
+  const stopping = new AbortController();
+  /** Whether the limits are in force, those of the file included: before that nothing is decided. */
+  let open = false;
+  let openNow: () => void;
+  const opened = new Promise<void>((resolve) => {
+    openNow = resolve;
+  });
+  const gateConfiguration: ConfigurationStore = {
+    ...configuration,
+    planner: () => (open ? configuration.planner() : null),
+    async refresh() {
+      await opened;
+      await configuration.refresh();
+    },
+  };
+  const gate = createGate({
+    configuration: gateConfiguration,
+    decisions: createDecisionStore({
+      redis,
+      scripts,
+      keys,
+      idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+      logMaxEntries: config.logMaxEntries,
+    }),
+    accounts: accountSettings,
+    clock,
+    link,
+    answerDegraded: createDegradedAnswers({ keys, localShare: createLocalShare(), replicas: config.replicas }),
+    resetCounter: (reset, actor, source) => resetCounter({ redis, scripts, keys }, reset, actor, source),
+    observer: {
+      decided: metrics.decided,
+      degraded: metrics.degraded,
+      replanned: metrics.replanned,
+      called: metrics.called,
+      tooLate: metrics.tooLate,
+      fault: occasionally(monotonicMs, (error, unwritten) => {
+        // That Redis is away is said once, where it is noticed.
+        if (redisFailureReason(error) === null) logger.error('A decision failed.', { error, unwritten });
+      }),
+    },
+    checkTimeoutMs: config.checkTimeoutMs,
+  });
+
+  const pulse = watchRedis(redis, link, logger, 'checks are answered by the on_redis_down of their limits.');
+  let listener: Listener | undefined;
+  let limitsFile: LimitsFileWatch | undefined;
+
+  function readiness(): Readiness {
+    const answers = pulse.beats();
+    return {
+      ready: answers && open && !stopping.signal.aborted,
+      redis: answers,
+      limits_loaded: open,
+      degraded: !answers,
+      queue_depth: null,
+      stopping: stopping.signal.aborted,
+    };
+  }
+  metrics.watch({
+    redisUp: () => pulse.beats(),
+    configuration() {
+      const known = configuration.planner()?.configuration;
+      return known === undefined ? null : { version: known.version, limits: known.limits.size };
+    },
+  });
+
+  const app = createApp({
+    routes: allRoutes({
+      version: packageVersion(),
+      gate,
+      configuration,
+      members: createMembers({ redis, scripts, keys }),
+      accounts: createAccounts({ redis, scripts, keys }),
+      accountSettings,
+      messageLog: createMessageLog({ redis, keys }),
+      auditTrail: createAuditTrail({ redis, keys }),
+      metrics,
+      readiness,
+      nowMs,
+      newLimitId: () => `limit-${randomBytes(8).toString('hex')}`,
+    }),
+    authenticate: createAuthenticate({ ring, host: config.host }),
+    log: logger,
+    logRequests: config.logLevel === 'debug',
+    metrics,
+    newRequestId: randomUUID,
+    monotonicMs,
+  });
+
+  /** Brings the limits file into force; what else it says, and later changes, are its own business. */
+  async function applyLimitsFile(path: string): Promise<void> {
+    limitsFile = watchLimitsFile({ path, configuration, parse: parseApart, nowMs, log: logger });
+    const outcome = await limitsFile.first;
+    if (outcome === 'applied' || outcome === 'stopped') return;
+    if (configuration.planner()!.configuration.limits.size > 0) return;
+    // With the limits of an earlier start it would go on. With none, every message would pass.
+    throw new Refusal(
+      `SENDGATE_LIMITS_FILE is ${path}, which could not be brought into force (the log says why), and there are no other limits: every message would pass.`,
+      2,
+    );
+  }
+
+  async function run(): Promise<void> {
+    ring.start();
+    await untilDone(link, logger, stopping.signal, () => configuration.refresh());
+    if (stopping.signal.aborted) return;
+    await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
+    await ring.whenKnown();
+    const access = accessMode({ host: config.host, ...ring.access() });
+    if (access === 'waiting' || access === 'refused') throw new Refusal(accessModeWords(access, config.host), 2);
+    if (config.limitsFile !== null) await applyLimitsFile(config.limitsFile);
+    if (stopping.signal.aborted) return;
+    open = true;
+    openNow();
+    const url = urlOf(listener!);
+    if (access === 'open') logger.warn(accessModeWords(access, config.host));
+    logger.info('The API is ready.', {
+      url,
+      workspace: config.workspace,
+      limits: configuration.planner()!.configuration.limits.size,
+    });
+    onReady({ url, access });
+  }
+
+  async function listenNow(): Promise<void> {
+    listener = await listenOrRefuse(app, config.host, config.port, 'PORT');
+    logger.info('The API listens.', { host: listener.host, port: listener.port });
+  }
+
+  return {
+    listen: listenNow,
+    run,
+    async start() {
+      await listenNow();
+      await run();
+    },
+    async stop(drainMs) {
+      stopping.abort();
+      if (listener !== undefined) await drainWithin(listener, drainMs, logger);
+      await limitsFile?.stop();
+      ring.stop();
+      pulse.stop();
+      redis.disconnect();
+    },
+  };
+}
+
+/**
+ * The worker: what has to be done without anybody asking.
+ * @param judged whether somebody else in this process looks at what Redis this is
+ */
+export function composeWorker({ config, logger }: ServiceDeps, target: RedisTarget, judged: boolean): TwoStepService {
+  const keys = createKeys(config.workspace);
+  const redis = connectPatiently(target, {
+    name: 'sendgate-worker',
+    commandTimeoutMs: 0,
+    reconnectMs: WORKER_RECONNECT_MS,
+  });
+  const link = createLink(redis);
+  const metrics = createMetrics({ processMetrics: true });
+  const stopping = new AbortController();
+  const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
+  let listener: Listener | undefined;
+  let housekeeping: Housekeeping | undefined;
+
+  function readiness(): Readiness {
+    const answers = pulse.beats();
+    return {
+      ready: answers && housekeeping !== undefined && !stopping.signal.aborted,
+      redis: answers,
+      // It decides nothing.
+      limits_loaded: true,
+      degraded: !answers,
+      queue_depth: null,
+      stopping: stopping.signal.aborted,
+    };
+  }
+  metrics.watch({ redisUp: () => pulse.beats(), configuration: () => null });
+
+  async function trim() {
+    const [seconds, microseconds] = await redis.time();
+    return trimByAge({
+      redis,
+      keys,
+      nowMs: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
+      logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
+      auditMaxAgeMs: config.auditMaxAgeSeconds * 1_000,
+    });
+  }
+
+  async function listenNow(): Promise<void> {
+    if (config.workerPort === null) return;
+    const app = createApp({
+      routes: healthRoutes({ readiness, metrics }),
+      authenticate: () => {
+        throw new Error('No route of the worker asks who calls.');
+      },
+      log: logger,
+      logRequests: config.logLevel === 'debug',
+      metrics,
+      newRequestId: randomUUID,
+      monotonicMs,
+    });
+    listener = await listenOrRefuse(app, config.host, config.workerPort, 'SENDGATE_WORKER_PORT');
+    logger.info('The worker listens.', { host: listener.host, port: listener.port });
+  }
+
+  async function run(): Promise<void> {
+    if (!judged) await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
+    if (stopping.signal.aborted) return;
+    housekeeping = startHousekeeping({
+      redis,
+      keys,
+      everyMs: HOUSEKEEPING_MS,
+      trim,
+      observer: {
+        trimmed({ log, audit }) {
+          if (log + audit > 0) logger.info('Old entries were removed.', { log, audit });
+        },
+        failed: (error) => logger.error('The housekeeping failed; the next turn makes up for it.', { error }),
+        trouble: occasionally(monotonicMs, (error, unwritten) => {
+          if (redisFailureReason(error) === null) logger.error('The queue failed.', { error, unwritten });
+        }),
+      },
+    });
+    await housekeeping.planned;
+    if (!stopping.signal.aborted) logger.info('The worker is ready.', { workspace: config.workspace });
+  }
+
+  return {
+    listen: listenNow,
+    run,
+    async start() {
+      await listenNow();
+      await run();
+    },
+    async stop(drainMs) {
+      stopping.abort();
+      const closed = (async () => {
+        // Without Redis there is nothing that could end.
+        await Promise.race([housekeeping?.stop(!link.isReady()), delay(drainMs, undefined, { ref: false })]);
+      })();
+      await Promise.all([closed, listener === undefined ? undefined : drainWithin(listener, drainMs, logger)]);
+      pulse.stop();
+      redis.disconnect();
+    },
+  };
+}
+
+/** What `sendgate up` says when it is ready. */
+export interface UpReady extends ApiReady {
+  /** The folder of its private Redis, or null when it uses another. */
+  privateRedisFolder: string | null;
+}
+
+/**
+ * API and worker in one process, on a private Redis when REDIS_URL names none.
+ * @param system.path the PATH that a Redis is looked for on
+ */
+export function composeUp(
+  { config, logger }: ServiceDeps,
+  system: { path: string | undefined; platform: NodeJS.Platform; pid: number },
+  onReady: (ready: UpReady) => void,
+): Service {
+  let held: HeldFolder | undefined;
+  let privateRedis: PrivateRedis | undefined;
+  let api: TwoStepService | undefined;
+  let worker: TwoStepService | undefined;
+  let stopped = false;
+
+  async function start(): Promise<void> {
+    let target = config.redis?.target;
+    let begin: (() => PrivateRedis) | undefined;
+    let folderPath: string | null = null;
+    if (target === undefined) {
+      const program = findRedisProgram(system.path, system.platform);
+      const folder = openDataFolder(config.dataDir);
+      held = await holdDataFolder(folder, `process ${system.pid}`);
+      target = privateRedisTarget(folder);
+      folderPath = folder.data;
+      begin = () =>
+        startPrivateRedis({
+          program,
+          path: system.path ?? '',
+          folder,
+          nowMs: monotonicMs,
+          observer: {
+            died: (status, output, pauseMs) =>
+              logger.error('The private Redis ended by itself, and is started again.', {
+                status,
+                output,
+                pause_ms: pauseMs,
+              }),
+            restarted: () => logger.info('The private Redis runs again.'),
+          },
+        });
+    }
+    if (stopped) return;
+    const privateRedisFolder = folderPath;
+    api = composeApi({ config, logger }, target, (ready) => onReady({ ...ready, privateRedisFolder }));
+    await api.listen();
+    privateRedis = begin?.();
+    await privateRedis?.ready;
+    if (stopped) return;
+    worker = composeWorker({ config, logger }, target, true);
+    await Promise.all([api.run(), worker.run()]);
+  }
+
+  return {
+    async start() {
+      try {
+        await start();
+      } catch (error) {
+        if (stopped) return;
+        if (error instanceof NoRedisProgramError || error instanceof PrivateRedisError) {
+          throw new Refusal(error.message, 1);
+        }
+        if (error instanceof DataFolderError) throw new Refusal(error.message, 1);
+        throw error;
+      }
+    },
+    async stop(drainMs) {
+      stopped = true;
+      await Promise.all([api?.stop(drainMs), worker?.stop(drainMs)]);
+      await privateRedis?.stop();
+      held?.release();
+    },
+  };
+}
+
+/** What the command line works on, for one command. */
+export interface Tools {
+  apiKeys: ApiKeys;
+  configuration: ConfigurationStore;
+  close(): void;
+}
+
+/**
+ * Connects for one command: to REDIS_URL, or to the private Redis of a `sendgate up` that runs.
+ * @throws Refusal when Redis does not answer
+ */
+export async function composeTools(config: Config): Promise<Tools> {
+  const { target, words } = toolTarget(config);
+  const options: ConnectionOptions = {
+    name: 'sendgate-cli',
+    commandTimeoutMs: TOOL_TIMEOUT_MS,
+    reconnectMs: API_RECONNECT_MS,
+  };
+  const redis = connectFailingFast(target, options);
+  let lastError: unknown;
+  redis.on('error', (error) => {
+    lastError = error;
+  });
+  if (!(await createLink(redis).nextAttempt())) {
+    redis.disconnect();
+    throw new Refusal(words(redisWords(lastError) ?? 'no answer'), 1);
+  }
+  const keys = createKeys(config.workspace);
+  const scripts = loadScripts();
+  const calendars = createCalendarCache(CALENDARS_KNOWN);
+  return {
+    apiKeys: createApiKeys({ redis, scripts, keys, nowMs: Date.now, randomBytes }),
+    configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) }),
+    close: () => redis.disconnect(),
+  };
+}
+
+function toolTarget(config: Config): { target: RedisTarget; words: (reason: string) => string } {
+  if (config.redis !== null) {
+    return { target: config.redis.target, words: (reason) => `REDIS_URL: Redis does not answer (${reason}).` };
+  }
+  const folder = findDataFolder(config.dataDir);
+  if (folder === null) {
+    throw new Refusal(
+      `REDIS_URL is not set, and there is no private Redis in ${config.dataDir}. Set REDIS_URL, or start \`sendgate up\` first.`,
+      2,
+    );
+  }
+  return {
+    target: privateRedisTarget(folder),
+    words: (reason) =>
+      `REDIS_URL is not set, and the private Redis in ${folder.data} does not run (${reason}). Set REDIS_URL, or start \`sendgate up\` first.`,
+  };
+}

@@ -1,5 +1,6 @@
 import { createKeyCommand, parseRoles } from '../../src/access/commands';
 import { type AccessFacts, accessMode, accessModeWords, isLoopback, isLoopbackAuthority } from '../../src/access/mode';
+import { networkOf } from '../../src/http/auth';
 
 const LOOPBACK_HOSTS = ['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost', 'LocalHost'];
 const OTHER_HOSTS = [
@@ -59,6 +60,20 @@ test.each([
   ...['localhost:8080@evil.example', 'evil.example#localhost', '::1', '[::2]:80', '0.0.0.0:8080', '[127.0.0.1', 'null'],
 ])('a Host header %j does not name this machine', (authority) => {
   expect(isLoopbackAuthority(authority)).toBe(false);
+});
+
+test.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '192.0.2.1'],
+  ['2001:db8::1', '2001:db8:0:0'],
+  ['2001:db8:0:0:1:2:3:4', '2001:db8:0:0'],
+  ['2001:0db8:0001:0002::', '2001:db8:1:2'],
+  ['::1', '0:0:0:0'],
+  ['1::2:3:4:5:6:7', '1:0:2:3'],
+  ['fe80::1%eth0', 'fe80:0:0:0'],
+  ['64:ff9b::192.0.2.1', '64:ff9b:0:0'],
+])('the network of %s is %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
 });
 
 describe('roles on the command line', () => {

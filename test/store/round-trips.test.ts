@@ -113,31 +113,4 @@ describe('what a decision costs Redis', () => {
       other.close();
     }
   });
-
-  test('a process that was away while more was removed than is remembered starts again, and ends up right', async () => {
-    const actor = { id: 'test', name: null };
-    const limits = Array.from({ length: 12_000 }, (_, index) =>
-      limitOf({ id: `o-${index}`, per: ['user'], period: 'day', max: 1, where: { user: `u-${index}` } }),
-    );
-    const other = await startTestGate({ url: server.url, workspace: t.keys.workspace });
-    try {
-      await t.limit({ id: 'kept', per: ['user'], period: 'day', max: 3 });
-      await t.configuration.change(actor, 'api', () => ({
-        writes: limits.map((limit) => ({ id: limit.id, value: limit })),
-        events: [],
-      }));
-      await other.configuration.refresh();
-      await t.configuration.change(actor, 'api', () => ({
-        writes: limits.map(({ id }) => ({ id, value: null })),
-        events: [],
-      }));
-      expect(other.configuration.planner()!.configuration.limits.size).toBe(12_001);
-      expect(await other.gate.check(asked)).toMatchObject({ decision: { limits: [{ limit_id: 'kept' }] } });
-      expect([...other.configuration.planner()!.configuration.limits.values()].map(({ id }) => id)).toEqual(['kept']);
-      expect(await t.redis.zcard(t.keys.configRemoved)).toBe(10_000);
-      expect(await t.redis.zcard(t.keys.configChanges)).toBe(10_001);
-    } finally {
-      other.close();
-    }
-  });
 });

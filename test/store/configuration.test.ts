@@ -1,0 +1,45 @@
+import type { ConfigurationWrite } from '../../src/store/configuration';
+import { limitOf, messageTo, startTestGate, type TestGate } from '../support/gate';
+import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
+
+const ACTOR = { id: 'test', name: null };
+const ASKED = { message: messageTo('ann'), messageId: null, cost: 1, dry: false, atMs: null };
+
+/** Writes in portions: what is tested here is not how much one change may hold. */
+async function write(replica: TestGate, writes: ConfigurationWrite[]): Promise<void> {
+  for (let start = 0; start < writes.length; start += 2_000) {
+    await replica.configuration.change(ACTOR, 'api', () => ({
+      writes: writes.slice(start, start + 2_000),
+      events: [],
+    }));
+  }
+}
+
+test('a process that was away while more was removed than is remembered starts again, and ends up right', async () => {
+  const url = sharedRedisUrl();
+  const workspace = uniqueWorkspace();
+  const [one, other] = await Promise.all([startTestGate({ url, workspace }), startTestGate({ url, workspace })]);
+  try {
+    const limits = Array.from({ length: 12_000 }, (_, index) =>
+      limitOf({ id: `o-${index}`, per: ['user'], period: 'day', max: 1, where: { user: `u-${index}` } }),
+    );
+    await one.limit({ id: 'kept', per: ['user'], period: 'day', max: 3 });
+    await write(
+      one,
+      limits.map((limit) => ({ id: limit.id, value: limit })),
+    );
+    await other.configuration.refresh();
+    await write(
+      one,
+      limits.map(({ id }) => ({ id, value: null })),
+    );
+    expect(other.configuration.planner()!.configuration.limits.size).toBe(12_001);
+    expect(await other.gate.check(ASKED)).toMatchObject({ decision: { limits: [{ limit_id: 'kept' }] } });
+    expect([...other.configuration.planner()!.configuration.limits.values()].map(({ id }) => id)).toEqual(['kept']);
+    expect(await one.redis.zcard(one.keys.configRemoved)).toBe(10_000);
+    expect(await one.redis.zcard(one.keys.configChanges)).toBe(10_001);
+  } finally {
+    one.close();
+    other.close();
+  }
+});

@@ -15,6 +15,7 @@ import { allRoutes } from './http/all-routes';
 import { createApp } from './http/app';
 import { createAuthenticate } from './http/auth';
 import { ListenError, type Listener, listen } from './http/listener';
+import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
 import { Refusal, type Service } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
@@ -61,8 +62,6 @@ const COMMAND_TIMEOUT_MS = 1_000;
 /** How soon a lost connection is tried again, in milliseconds: an API's callers wait for it. */
 const API_RECONNECT_MS = 100;
 const WORKER_RECONNECT_MS = 500;
-/** How long a command of the command line may take, in milliseconds. */
-const TOOL_TIMEOUT_MS = 5_000;
 /** How soon a start that failed for want of Redis goes on, in milliseconds. */
 const START_RETRY_MS = 100;
 const HOUSEKEEPING_MS = 60_000;
@@ -71,11 +70,6 @@ const ACCOUNTS_KNOWN = 100_000;
 const CALENDARS_KNOWN = 10_000;
 /** Faults of the same kind are written once in this time, in milliseconds. */
 const FAULT_PAUSE_MS = 1_000;
-
-/** The package's version. */
-export function packageVersion(): string {
-  return JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')).version;
-}
 
 /** What is told of an API that is ready. */
 export interface ApiReady {
@@ -131,13 +125,6 @@ function watchRedis(redis: RedisClient, link: Link, logger: Logger, awayWords: s
       seen ||= beats;
     },
   });
-}
-
-/** What an error says of why Redis cannot be used; a Cluster's says it in an error inside. */
-function redisWords(error: unknown): string | null {
-  if (!(error instanceof Error)) return null;
-  const inner = (error as { lastNodeError?: unknown }).lastNodeError;
-  return inner instanceof Error ? inner.message : error.message || (error as NodeJS.ErrnoException).code || error.name;
 }
 
 /** Does something that needs Redis, as often as it takes. Resolves with undefined when `stopped` comes first. */
@@ -201,10 +188,11 @@ interface TwoStepService extends Service {
  * @param onReady told once, when it is
  */
 export function composeApi(
-  { config, logger }: ServiceDeps,
+  { config, logger: common }: ServiceDeps,
   target: RedisTarget,
   onReady: (ready: ApiReady) => void,
 ): TwoStepService {
+  const logger = common.with({ role: 'api' });
   const keys = createKeys(config.workspace);
   const scripts = loadScripts();
   const redis = connectFailingFast(target, {
@@ -318,6 +306,7 @@ export function composeApi(
     metrics,
     newRequestId: randomUUID,
     monotonicMs,
+    mountPages: mountReference,
   });
 
   /** Brings the limits file into force; what else it says, and later changes, are its own business. */
@@ -334,11 +323,13 @@ export function composeApi(
   }
 
   async function run(): Promise<void> {
-    ring.start();
-    await untilDone(link, logger, stopping.signal, () => configuration.refresh());
+    await untilDone(link, logger, stopping.signal, async () => {
+      await judgeRedis(redis, logger);
+      await configuration.refresh();
+      await ring.refresh();
+    });
     if (stopping.signal.aborted) return;
-    await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
-    await ring.whenKnown();
+    ring.start();
     const access = accessMode({ host: config.host, ...ring.access() });
     if (access === 'waiting' || access === 'refused') throw new Refusal(accessModeWords(access, config.host), 2);
     if (config.limitsFile !== null) await applyLimitsFile(config.limitsFile);
@@ -382,7 +373,12 @@ export function composeApi(
  * The worker: what has to be done without anybody asking.
  * @param judged whether somebody else in this process looks at what Redis this is
  */
-export function composeWorker({ config, logger }: ServiceDeps, target: RedisTarget, judged: boolean): TwoStepService {
+export function composeWorker(
+  { config, logger: common }: ServiceDeps,
+  target: RedisTarget,
+  judged: boolean,
+): TwoStepService {
+  const logger = common.with({ role: 'worker' });
   const keys = createKeys(config.workspace);
   const redis = connectPatiently(target, {
     name: 'sendgate-worker',
@@ -558,60 +554,5 @@ export function composeUp(
       await privateRedis?.stop();
       held?.release();
     },
-  };
-}
-
-/** What the command line works on, for one command. */
-export interface Tools {
-  apiKeys: ApiKeys;
-  configuration: ConfigurationStore;
-  close(): void;
-}
-
-/**
- * Connects for one command: to REDIS_URL, or to the private Redis of a `sendgate up` that runs.
- * @throws Refusal when Redis does not answer
- */
-export async function composeTools(config: Config): Promise<Tools> {
-  const { target, words } = toolTarget(config);
-  const options: ConnectionOptions = {
-    name: 'sendgate-cli',
-    commandTimeoutMs: TOOL_TIMEOUT_MS,
-    reconnectMs: API_RECONNECT_MS,
-  };
-  const redis = connectFailingFast(target, options);
-  let lastError: unknown;
-  redis.on('error', (error) => {
-    lastError = error;
-  });
-  if (!(await createLink(redis).nextAttempt())) {
-    redis.disconnect();
-    throw new Refusal(words(redisWords(lastError) ?? 'no answer'), 1);
-  }
-  const keys = createKeys(config.workspace);
-  const scripts = loadScripts();
-  const calendars = createCalendarCache(CALENDARS_KNOWN);
-  return {
-    apiKeys: createApiKeys({ redis, scripts, keys, nowMs: Date.now, randomBytes }),
-    configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) }),
-    close: () => redis.disconnect(),
-  };
-}
-
-function toolTarget(config: Config): { target: RedisTarget; words: (reason: string) => string } {
-  if (config.redis !== null) {
-    return { target: config.redis.target, words: (reason) => `REDIS_URL: Redis does not answer (${reason}).` };
-  }
-  const folder = findDataFolder(config.dataDir);
-  if (folder === null) {
-    throw new Refusal(
-      `REDIS_URL is not set, and there is no private Redis in ${config.dataDir}. Set REDIS_URL, or start \`sendgate up\` first.`,
-      2,
-    );
-  }
-  return {
-    target: privateRedisTarget(folder),
-    words: (reason) =>
-      `REDIS_URL is not set, and the private Redis in ${folder.data} does not run (${reason}). Set REDIS_URL, or start \`sendgate up\` first.`,
   };
 }

@@ -8,7 +8,7 @@ import { invalidInput, problem, withHeaders } from './problem';
 export interface AppDeps extends PipelineDeps {
   routes: readonly Route[];
   /** Puts pages that are not part of the API into the Express app. */
-  mountPages?: (app: Express) => void;
+  mountPages?: ((app: Express) => void) | undefined;
 }
 
 /**

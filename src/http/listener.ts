@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { answerClientError } from './client-error';
 
 /** An HTTP server that listens. */
 export interface Listener {
@@ -38,6 +39,7 @@ export async function listen(
     if (draining) response.setHeader('Connection', 'close');
     handler(request, response);
   });
+  server.on('clientError', answerClientError);
   server.on('connection', (socket) => {
     newest.set(socket, null);
     socket.once('close', () => newest.delete(socket));

@@ -63,6 +63,17 @@ const PROBLEMS: Record<number, { name: string; description: string; applies: (ro
   },
 };
 
+/** What stands for a parameter of this name in the document. */
+const PARAMETER_EXAMPLES: Record<string, string> = {
+  user_id: 'ann',
+  account_id: 'acme',
+  tenant_id: 'acme',
+  topic_id: 'weekly-digest',
+  channel: 'email',
+  limit_id: 'user-daily',
+  message_id: 'm-81',
+};
+
 const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
 
 Every request but those under Operations carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
@@ -124,7 +135,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
 }
 
 function operation(route: Route, operationId: string, components: Components): Json {
-  const { tag, summary, description, role, body } = route;
+  const { tag, summary, description, role, body, bodyExample } = route;
   const needs =
     role === null
       ? 'Needs no API key.'
@@ -142,7 +153,12 @@ function operation(route: Route, operationId: string, components: Components): J
       : {
           requestBody: {
             required: !body.safeParse(undefined).success,
-            content: { 'application/json': { schema: components.refer(body, 'input') } },
+            content: {
+              'application/json': {
+                schema: components.refer(body, 'input'),
+                ...(bodyExample === undefined ? {} : { example: bodyExample }),
+              },
+            },
           },
         }),
     responses: responsesOf(route, components),
@@ -160,6 +176,7 @@ function operation(route: Route, operationId: string, components: Components): J
       required: place === 'path' || required.includes(name),
       ...(words === undefined ? {} : { description: words }),
       schema: type,
+      ...(PARAMETER_EXAMPLES[name] === undefined ? {} : { example: PARAMETER_EXAMPLES[name] }),
     }));
   }
 }
@@ -269,15 +286,27 @@ function createComponents(): Components {
  */
 function refine(json: Json, side: Side): void {
   const { override } = json as { override?: Json };
-  if (override !== undefined) {
-    const { description } = json;
-    for (const name of Object.keys(json)) delete json[name];
-    Object.assign(json, description === undefined ? {} : { description }, override);
-  }
+  if (override !== undefined) replace(json, override);
   if (side === 'output' && json.additionalProperties === false) delete json.additionalProperties;
   // The bounds of every whole number in JavaScript: they say nothing.
   if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum;
   if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum;
+  // The format says it in words.
+  if (json.format === 'date-time') delete json.pattern;
+  const [value, nothing, ...others] = (json.anyOf ?? []) as Json[];
+  if (typeof value?.type === 'string' && nothing?.type === 'null' && others.length === 0 && value.enum === undefined) {
+    delete json.anyOf;
+    replace(json, { ...value, type: [value.type, 'null'] });
+  }
+}
+
+/** Gives a schema another content. What it says of itself stays. */
+function replace(json: Json, content: Json): void {
+  const { description, default: fallback } = json;
+  for (const name of Object.keys(json)) delete json[name];
+  Object.assign(json, content);
+  if (description !== undefined) json.description = description;
+  if (fallback !== undefined) json.default = fallback;
 }
 
 function moveReferences<T>(value: T, names: Map<string, string>): T {

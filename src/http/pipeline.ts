@@ -186,6 +186,11 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       return;
     }
     log.error('A request met a fault', { ...lineOf(exchange), error });
+    if (exchange.response.headersSent) {
+      // Half an answer has gone out: a connection that breaks off says that better than anything that could follow.
+      exchange.response.destroy();
+      return;
+    }
     const detail = 'Something is wrong in Sendgate itself. Its log says what, under the request_id.';
     finish(exchange, problem(500, 'Internal error', detail, { request_id: exchange.requestId }));
   }
@@ -195,7 +200,6 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     try {
       finish(exchange, reply);
     } catch (error) {
-      if (exchange.response.headersSent) throw error;
       fail(exchange, error);
       return;
     }

@@ -88,6 +88,7 @@ function routesIn(wording: Wording, { accounts, members, accountSettings }: Acco
       role: 'admin',
       params,
       body: settingsSchema,
+      bodyExample: { name: 'Acme', timezone: 'Asia/Tokyo', billing_anchor: '2024-01-31T00:00:00' },
       replies: { 200: { description: `The ${one}.`, schema: accountSchema } },
       async handle({ params, body, actor }) {
         const accountId = params[idField]!;

@@ -31,6 +31,7 @@ export function checkRoutes({ gate, nowMs }: { gate: Gate; nowMs: () => number }
       role: 'check',
       query: querySchema,
       body: checkBodySchema,
+      bodyExample: { user_id: 'ann', account_id: 'acme', topic_id: 'weekly-digest', message_id: 'm-81' },
       replies: {
         200: { description: 'The decision, throttled or not.', schema: decisionSchema, headers: RATE_LIMIT_HEADERS },
         409: { description: 'The message_id was accepted with other content.', schema: problemSchema },
@@ -62,6 +63,7 @@ export function checkRoutes({ gate, nowMs }: { gate: Gate; nowMs: () => number }
       role: 'check',
       body: z.strictObject({ messages: z.array(checkBodySchema).min(1).max(BATCH_MAX) }),
       bodyMaxBytes: BATCH_MAX_BYTES,
+      bodyExample: { messages: [{ user_id: 'ann' }, { user_id: 'bob', cost: 2 }] },
       replies: {
         200: {
           description: 'A decision or a problem for each message, in order.',

@@ -79,6 +79,7 @@ export function limitRoutes(deps: {
       summary: 'Create a limit',
       role: 'admin',
       body: limitInputSchema,
+      bodyExample: { id: 'user-daily', per: ['user'], period: 'day', max: 50 },
       replies: { 201: { description: 'The limit.', schema: limitSchema }, 409: conflictReply },
       async handle({ body, actor }) {
         const limit = stored(body, body.id ?? newLimitId(), nowMs(), null);
@@ -122,6 +123,7 @@ export function limitRoutes(deps: {
       role: 'admin',
       params: paramsSchema,
       body: limitInputSchema,
+      bodyExample: { per: ['user'], period: 'day', max: 50 },
       replies: {
         200: { description: 'The limit, replaced.', schema: limitSchema },
         201: { description: 'The limit, created.', schema: limitSchema },

@@ -77,6 +77,7 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
       params: userParams,
       body: z.strictObject({ [many]: itemsSchema }),
       bodyMaxBytes: ACCOUNTS_MAX_BYTES,
+      bodyExample: { [many]: [{ [idField]: 'acme', profile: { role: 'owner' } }, { [idField]: 'bolt' }] },
       replies: { 204: { description: `The user is in all of these ${many} now.` } },
       async handle({ params, body, actor }) {
         const items = body[many] as z.output<typeof itemsSchema>;
@@ -107,6 +108,7 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
       role: 'admin',
       params: bothParams,
       body: z.strictObject({ profile: profileSchema }).optional(),
+      bodyExample: { profile: { role: 'owner' } },
       replies: { 204: { description: `The user is in the ${one} now.` } },
       async handle({ params, body, actor }) {
         const write = { accountId: params[idField]!, profile: body?.profile };

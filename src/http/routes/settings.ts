@@ -32,6 +32,7 @@ export function settingsRoutes({ configuration }: { configuration: Configuration
         'Changes only what it names. Another time zone, start of the week or billing anchor makes other windows, whose counters begin empty.',
       role: 'admin',
       body: settingsPatchSchema,
+      bodyExample: { timezone: 'America/New_York', week_start: 'monday' },
       replies: {
         200: { description: 'The settings after the change.', schema: settingsSchema.meta({ id: 'Settings' }) },
       },

@@ -47,6 +47,7 @@ export function usageRoutes({ gate }: { gate: Gate }): Route[] {
           .describe('The values of the counter: {} is the counter of all messages.'),
         period: z.enum(PERIODS),
       }),
+      bodyExample: { per: { user: 'ann' }, period: 'day' },
       replies: {
         200: {
           description: 'The counter after the reset.',

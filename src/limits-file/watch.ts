@@ -76,8 +76,14 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
     tellFirst = resolve;
   });
 
-  /** Says it, unless it was the last thing that was said. */
-  function say(level: 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown> = {}): void {
+  /** Says what was done. */
+  function report(message: string, fields: Record<string, unknown> = {}): void {
+    told = '';
+    log.info(message, { file: path, ...fields });
+  }
+
+  /** Says what is wrong, unless it was the last thing that was said: every look finds it again. */
+  function complain(level: 'warn' | 'error', message: string, fields: Record<string, unknown> = {}): void {
     const line = JSON.stringify([message, fields]);
     if (line === told) return;
     told = line;
@@ -99,7 +105,7 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
     if ('unreadable' in bytes) {
       candidate = null;
       readable = false;
-      say('error', `The limits file cannot be read: ${bytes.unreadable}. What is in force stays.`);
+      complain('error', `The limits file cannot be read: ${bytes.unreadable}. What is in force stays.`);
       tellFirst('unreadable');
       return;
     }
@@ -113,14 +119,18 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
       const parsed = await parse(bytes);
       content = { hash, file: 'file' in parsed ? parsed.file : null, version: null, refused: false };
       if ('problems' in parsed) {
-        say('error', 'The limits file is not valid: what is in force stays.', problemFields(path, parsed.problems));
+        complain(
+          'error',
+          'The limits file is not valid: what is in force stays.',
+          problemFields(path, parsed.problems),
+        );
         tellFirst('bad');
       }
     }
     candidate = null;
     if (!readable) {
       readable = true;
-      say('info', 'The limits file can be read again.');
+      report('The limits file can be read again.');
     }
     if (content.file !== null) await bringIntoForce(content, content.file);
   }
@@ -134,10 +144,10 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
     current.version = configuration.planner()!.configuration.version;
     current.refused = 'refused' in result;
     if ('refused' in result) {
-      say('error', 'The limits file is refused: what is in force stays.', problemFields(path, result.refused));
+      complain('error', 'The limits file is refused: what is in force stays.', problemFields(path, result.refused));
       tellFirst('refused');
     } else {
-      say('info', 'The limits file is in force.', { ...result.applied, hash: current.hash });
+      report('The limits file is in force.', { ...result.applied, hash: current.hash });
       tellFirst('applied');
     }
   }
@@ -172,7 +182,7 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
       });
       folder = opened;
     } catch (error) {
-      say('warn', `The folder of the limits file cannot be watched: ${(error as Error).message}`);
+      complain('warn', `The folder of the limits file cannot be watched: ${(error as Error).message}`);
     }
   }
 
@@ -186,12 +196,13 @@ export function watchLimitsFile(deps: LimitsFileWatchDeps): LimitsFileWatch {
       try {
         await work();
       } catch (error) {
-        if (isRedisUnavailable(error)) {
-          say('warn', 'Redis does not answer: what the limits file says is brought into force when it does.');
-        } else {
-          say('error', `The limits file could not be applied, and is tried again: ${(error as Error).message}`, {
+        if (!isRedisUnavailable(error)) {
+          complain('error', `The limits file could not be applied, and is tried again: ${(error as Error).message}`, {
             error,
           });
+        } else if (content?.version === null) {
+          // What is in force already needs nothing of Redis, and whoever needs more says that it is away.
+          complain('warn', 'Redis does not answer: what the limits file says is brought into force when it does.');
         }
       } finally {
         queued -= 1;

@@ -310,6 +310,12 @@ test('the example is valid', async () => {
   });
 });
 
+test('the examples of the documentation are valid', () => {
+  const page = readFileSync(join(__dirname, '../../docs/limits-file.md'), 'utf8');
+  const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!);
+  expect(examples.map(problemsOf)).toEqual([[]]);
+});
+
 describe('the difference', () => {
   const NOW = '2026-05-01T00:00:00.000Z';
   const fromFile = (limit: Parameters<typeof limitOf>[0]) => limitOf({ source: 'file', ...limit });

@@ -4,6 +4,7 @@ import type { Config } from './config';
 import { healthcheck } from './healthcheck';
 import type { Refusal } from './lifecycle';
 import type { Logger } from './logger';
+import { packageVersion } from './version';
 
 // Everything but the healthcheck is loaded by the command that needs it: a container runs the healthcheck every few
 // seconds, and the rest takes longer to load than to ask.
@@ -58,10 +59,10 @@ function targetOrExit(config: Config, role: string) {
 }
 
 /** Runs one command that needs Redis, and ends the process. */
-async function useTools(command: (tools: import('./compose').Tools) => Promise<Outcome>): Promise<void> {
+async function useTools(command: (tools: import('./tools').Tools) => Promise<Outcome>): Promise<void> {
   const { config } = configOrExit();
   await finish(async () => {
-    const { composeTools } = require('./compose') as typeof import('./compose');
+    const { composeTools } = require('./tools') as typeof import('./tools');
     const tools = await composeTools(config);
     try {
       return await command(tools);
@@ -108,7 +109,6 @@ function program(): Command {
     .helpCommand(false)
     .showHelpAfterError('Run it with --help to see how it is used.');
   sendgate.option('-V, --version', 'print the version').on('option:version', () => {
-    const { packageVersion } = require('./compose') as typeof import('./compose');
     process.stdout.write(`${packageVersion()}\n`);
     process.exit(0);
   });
@@ -220,9 +220,9 @@ async function useLimits(
 ): Promise<void> {
   const { config } = configOrExit();
   await finish(async () => {
-    let tools: import('./compose').Tools | undefined;
+    let tools: import('./tools').Tools | undefined;
     const configuration = async () => {
-      const { composeTools } = require('./compose') as typeof import('./compose');
+      const { composeTools } = require('./tools') as typeof import('./tools');
       tools = await composeTools(config);
       return tools.configuration;
     };

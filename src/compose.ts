@@ -1,9 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ApiKeys, createApiKeys } from './access/api-keys';
 import { createKeyRing, type Schedule } from './access/key-ring';
 import { type AccessMode, accessMode, accessModeWords } from './access/mode';
 import type { Config } from './config';
@@ -30,32 +27,21 @@ import { createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
 import { createMembers } from './membership/members';
 import { createMetrics } from './metrics/metrics';
-import {
-  DataFolderError,
-  findDataFolder,
-  type HeldFolder,
-  holdDataFolder,
-  openDataFolder,
-} from './private-redis/folder';
+import { DataFolderError, type HeldFolder, holdDataFolder, openDataFolder } from './private-redis/folder';
 import { findRedisProgram, NoRedisProgramError } from './private-redis/program';
 import { type PrivateRedis, PrivateRedisError, privateRedisTarget, startPrivateRedis } from './private-redis/server';
 import { createRedisClock } from './store/clock';
 import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
-import {
-  type ConnectionOptions,
-  connectFailingFast,
-  connectPatiently,
-  type RedisClient,
-  type RedisTarget,
-} from './store/connection';
+import { connectFailingFast, connectPatiently, type RedisClient, type RedisTarget } from './store/connection';
 import { resetCounter } from './store/counters';
 import { createDecisionStore } from './store/decisions';
-import { isRedisUnavailable, redisFailureReason } from './store/failure';
+import { isRedisUnavailable, redisFailureReason, redisWords } from './store/failure';
 import { createKeys } from './store/keys';
 import { createLink, type Link } from './store/link';
 import { type Pulse, startPulse } from './store/pulse';
 import { loadScripts } from './store/scripts';
 import { judgeServers, readServerFacts } from './store/server-check';
+import { packageVersion } from './version';
 
 /** How long a command of the API may take, in milliseconds; a check gives up sooner, by itself. */
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -127,13 +113,17 @@ function watchRedis(redis: RedisClient, link: Link, logger: Logger, awayWords: s
   });
 }
 
-/** Does something that needs Redis, as often as it takes. Resolves with undefined when `stopped` comes first. */
-async function untilDone<T>(link: Link, logger: Logger, stopped: AbortSignal, work: () => Promise<T>) {
+/** Does something that needs Redis, as often as it takes. Resolves without having done it when `stopped` comes first. */
+async function untilDone(link: Link, logger: Logger, stopped: AbortSignal, work: () => Promise<void>): Promise<void> {
   let told = false;
   while (!stopped.aborted) {
     try {
-      if (await link.nextAttempt()) return await work();
+      if (await link.nextAttempt()) {
+        await work();
+        return;
+      }
     } catch (error) {
+      if (error instanceof Refusal) throw error;
       if (!isRedisUnavailable(error) && !told) {
         told = true;
         logger.error('The start failed, and is tried again.', { error });
@@ -141,7 +131,6 @@ async function untilDone<T>(link: Link, logger: Logger, stopped: AbortSignal, wo
     }
     await delay(START_RETRY_MS);
   }
-  return undefined;
 }
 
 /** Looks at what Redis this is. @throws Refusal */

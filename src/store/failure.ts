@@ -56,3 +56,10 @@ export function redisFailureReason(error: unknown): 'timeout' | 'unreachable' | 
 export function isRedisUnavailable(error: unknown): boolean {
   return redisFailureReason(error) !== null;
 }
+
+/** What an error says of why Redis cannot be used; a Cluster's says it in an error inside. */
+export function redisWords(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const inner = (error as { lastNodeError?: unknown }).lastNodeError;
+  return inner instanceof Error ? inner.message : error.message || (error as NodeJS.ErrnoException).code || error.name;
+}

@@ -24,9 +24,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   logger: ['config'],
   'private-redis': ['store'],
   lifecycle: ['logger'],
+  version: [],
+  tools: ['config', 'lifecycle', 'private-redis', 'access', 'limits', 'store'],
   compose: [
     ...[
       'lifecycle',
+      'version',
       'logger',
       'private-redis',
       'config',
@@ -42,7 +45,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ],
     ...['metrics', 'http'],
   ],
-  cli: ['config', 'compose', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file'],
+  cli: ['config', 'compose', 'tools', 'version', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file'],
 };
 
 /** Packages that only some parts may know. */

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { type ApiKeys, createApiKeys } from './access/api-keys';
+import type { Config } from './config';
+import { Refusal } from './lifecycle';
+import { createCalendarCache } from './limits/calendar';
+import { findDataFolder } from './private-redis/folder';
+import { privateRedisTarget } from './private-redis/server';
+import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
+import { connectFailingFast, type RedisTarget } from './store/connection';
+import { redisWords } from './store/failure';
+import { createKeys } from './store/keys';
+import { createLink } from './store/link';
+import { loadScripts } from './store/scripts';
+
+// Composed apart from the services, which take a second to load.
+
+/** How long a command of the command line may take, in milliseconds. */
+const COMMAND_TIMEOUT_MS = 5_000;
+/** How soon a connection that was lost in the middle is tried again, in milliseconds. */
+const RECONNECT_MS = 100;
+/** The command line works out no window: one calendar is one more than it needs. */
+const CALENDARS_KNOWN = 1;
+
+/** What the command line works on, for one command. */
+export interface Tools {
+  apiKeys: ApiKeys;
+  configuration: ConfigurationStore;
+  close(): void;
+}
+
+/**
+ * Connects for one command: to REDIS_URL, or to the private Redis of a `sendgate up` that runs.
+ * @throws Refusal when Redis does not answer
+ */
+export async function composeTools(config: Config): Promise<Tools> {
+  const { target, words } = toolTarget(config);
+  const redis = connectFailingFast(target, {
+    name: 'sendgate-cli',
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+    reconnectMs: RECONNECT_MS,
+  });
+  let lastError: unknown;
+  redis.on('error', (error) => {
+    lastError = error;
+  });
+  if (!(await createLink(redis).nextAttempt())) {
+    redis.disconnect();
+    throw new Refusal(words(redisWords(lastError) ?? 'no answer'), 1);
+  }
+  const keys = createKeys(config.workspace);
+  const scripts = loadScripts();
+  const calendars = createCalendarCache(CALENDARS_KNOWN);
+  return {
+    apiKeys: createApiKeys({ redis, scripts, keys, nowMs: Date.now, randomBytes }),
+    configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) }),
+    close: () => redis.disconnect(),
+  };
+}
+
+function toolTarget(config: Config): { target: RedisTarget; words: (reason: string) => string } {
+  if (config.redis !== null) {
+    return { target: config.redis.target, words: (reason) => `REDIS_URL: Redis does not answer (${reason}).` };
+  }
+  const folder = findDataFolder(config.dataDir);
+  if (folder === null) {
+    throw new Refusal(
+      `REDIS_URL is not set, and there is no private Redis in ${config.dataDir}. Set REDIS_URL, or start \`sendgate up\` first.`,
+      2,
+    );
+  }
+  return {
+    target: privateRedisTarget(folder),
+    words: (reason) =>
+      `REDIS_URL is not set, and the private Redis in ${folder.data} does not run (${reason}). Set REDIS_URL, or start \`sendgate up\` first.`,
+  };
+}

@@ -57,9 +57,9 @@ async function controls(container: StartedTestContainer, ports: number[]): Promi
   const engine = (await getContainerRuntimeClient()).container.getById(container.getId());
   const callOff = ifKilled(['docker', 'rm', '-f', '-v', container.getId()]);
 
+  const state = async () => (await engine.inspect()).State;
   const kill = async () => {
-    const { State: state } = await engine.inspect();
-    if (state.Running) await engine.kill({ signal: 'SIGKILL' });
+    if ((await state()).Running) await engine.kill({ signal: 'SIGKILL' });
     await engine.wait();
   };
   return {
@@ -74,10 +74,10 @@ async function controls(container: StartedTestContainer, ports: number[]): Promi
       await Promise.all(ports.map(untilRedisAnswers));
     },
     async freeze() {
-      await engine.pause();
+      if (!(await state()).Paused) await engine.pause();
     },
     async thaw() {
-      await engine.unpause();
+      if ((await state()).Paused) await engine.unpause();
     },
   };
 }

@@ -20,9 +20,9 @@ export interface RedisServer {
   kill(): Promise<void>;
   /** Starts it again (killing it first if it runs) at the same port, with the same data directory. */
   restart(): Promise<void>;
-  /** Stops it in its tracks: connections stay open and nothing answers. */
+  /** Stops it in its tracks: connections stay open and nothing answers. Nothing happens to one that is frozen. */
   freeze(): Promise<void>;
-  /** Lets a frozen one go on from where it was. */
+  /** Lets a frozen one go on from where it was. Nothing happens to one that is not frozen. */
   thaw(): Promise<void>;
 }
 

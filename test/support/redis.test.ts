@@ -48,6 +48,25 @@ test('a frozen Redis does not answer, and does what it was asked once it is thaw
   }
 });
 
+test('a Redis that is frozen can be frozen again, thawed twice, killed, started again and stopped', async () => {
+  const server = await startRedis();
+  try {
+    await server.freeze();
+    await server.freeze();
+    await server.thaw();
+    await server.thaw();
+    expect(await ask(server.port, (redis) => redis.ping())).toBe('PONG');
+    await server.freeze();
+    await server.kill();
+    await server.restart();
+    expect(await ask(server.port, (redis) => redis.ping())).toBe('PONG');
+    await server.freeze();
+  } finally {
+    await server.stop();
+  }
+  await expect(ask(server.port, (redis) => redis.ping())).rejects.toThrow();
+});
+
 test('the Cluster has three nodes that serve every slot, and its clients reach each of them', async () => {
   const server = await startCluster();
   const cluster = new Redis.Cluster(server.ports.map((port) => ({ host: '127.0.0.1', port })));

@@ -29,11 +29,15 @@ function isMessageStatus(status: string): status is MessageStatus {
   return MESSAGE_STATUSES.some((ours) => ours === status);
 }
 
-/** One status or several, with commas or by saying `status` again. */
+/** One status or several, in any case, with commas or by saying `status` again. */
 const statusSchema = z
   .preprocess(emptyIsAbsent, z.union([z.string(), z.array(z.string())]).optional())
-  .transform((value) => (value === undefined ? undefined : [value].flat().flatMap((text) => text.split(','))))
-  .refine((statuses) => statuses?.every(isAskedStatus) ?? true, { error: `must be of ${ASKED_STATUSES.join(', ')}` })
+  .transform((value) =>
+    value === undefined ? undefined : [value].flat().flatMap((text) => text.toUpperCase().split(',')),
+  )
+  .refine((statuses) => statuses?.every(isAskedStatus) ?? true, {
+    error: `must be one or several of ${ASKED_STATUSES.join(', ')}`,
+  })
   .transform((statuses) => statuses?.filter(isMessageStatus))
   .describe('Only messages of these statuses, with commas or several times.');
 

@@ -24,7 +24,7 @@ export function decodeCursor(kind: string, text: string): string | null {
   }
   if (!Array.isArray(content) || content.length !== 2) return null;
   const [madeFor, position] = content;
-  if (madeFor !== kind || typeof position !== 'string') return null;
+  if (madeFor !== kind || typeof position !== 'string' || !position.isWellFormed()) return null;
   // Only one text stands for a position: base64 and JSON would let many through.
   return encodeCursor(kind, position) === text ? position : null;
 }

@@ -21,12 +21,7 @@ export const checkBodySchema = z
     topic_id: optional(identifierSchema).describe('What the message is about.'),
     channel: optional(identifierSchema).describe('The way it goes out, for limits by channel.'),
     message_id: optional(identifierSchema).describe('Makes the check safe to repeat: an accepted id counts once.'),
-    cost: z
-      .int({ error: 'must be a whole number' })
-      .min(1)
-      .max(COST_MAX)
-      .default(1)
-      .describe('How much the message counts.'),
+    cost: z.int().min(1).max(COST_MAX).default(1).describe('How much the message counts.'),
     dry_run: z.boolean().default(false).describe('Decides, but counts nothing.'),
     at: optional(instantSchema).describe('The instant to decide for, instead of now. Only with dry_run.'),
   })

@@ -150,7 +150,8 @@ const TYPE_WORDS: Record<string, string> = {
 function fieldWords(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type': {
-      const words = `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}`;
+      const expected = issue.expected === 'number' && isWhole(issue.inst) ? 'int' : issue.expected;
+      const words = `must be ${TYPE_WORDS[expected] ?? expected}`;
       return issue.input === undefined ? `is missing: ${words}` : words;
     }
     case 'invalid_value':
@@ -163,10 +164,15 @@ function fieldWords(issue: z.core.$ZodRawIssue): string {
     case 'not_multiple_of':
       return `must be a multiple of ${issue.divisor}`;
     case 'invalid_format':
-      return issue.pattern === undefined ? `must be of the form ${issue.format}` : `must match ${issue.pattern}`;
+      return issue.format === 'regex' ? `must match ${issue.pattern}` : `must be of the form ${issue.format}`;
     default:
       return 'is not valid';
   }
+}
+
+/** Whether a schema takes whole numbers only: of a value that is no number at all, zod says just that. */
+function isWhole(schema: z.core.$ZodRawIssue['inst']): boolean {
+  return (schema?._zod.def as { format?: string } | undefined)?.format === 'safeint';
 }
 
 /** The same for a parameter, whose value would only be a list because it was given several times. */

@@ -32,17 +32,12 @@ export async function startRedisProcess(options: RedisOptions, attemptsLeft = 5)
     url: `redis://127.0.0.1:${port}`,
     port,
     async stop() {
-      signal(running, 'SIGKILL');
-      await running.ended;
+      await kill(running);
       rmSync(directory, { recursive: true, force: true });
     },
-    async kill() {
-      signal(running, 'SIGKILL');
-      await running.ended;
-    },
+    kill: () => kill(running),
     async restart() {
-      signal(running, 'SIGKILL');
-      await running.ended;
+      await kill(running);
       running = await start();
     },
     async freeze() {
@@ -75,8 +70,7 @@ function launch(directory: string, args: string[]): Promise<Running> {
       if (pid === undefined || !output.includes('Ready to accept connections')) return;
       clearTimeout(timer);
       // From here on the pipes are only drained: they must not keep a finished test file from ending.
-      for (const stream of [guard.stdin, guard.stdout, guard.stderr]) (stream as unknown as { unref(): void }).unref();
-      guard.unref();
+      for (const handle of handles(guard)) handle.unref();
       guard.stdout.removeAllListeners('data').resume();
       guard.stderr.removeAllListeners('data').resume();
       resolve({ guard, pid: Number(pid), ended });
@@ -87,6 +81,18 @@ function launch(directory: string, args: string[]): Promise<Running> {
     guard.once('close', (code) => fail(`ended with status ${code}`));
     guard.stdin.on('error', () => {}); // It ended first, which 'close' reports.
   });
+}
+
+/** All that would keep this process from ending for as long as the guard runs. */
+function handles(guard: ChildProcess): { ref(): void; unref(): void }[] {
+  return [guard, ...([guard.stdin, guard.stdout, guard.stderr] as unknown as { ref(): void; unref(): void }[])];
+}
+
+async function kill(running: Running): Promise<void> {
+  // With nothing left to wait for, Node would end here, with status 0: jest would pass with failed tests.
+  for (const handle of handles(running.guard)) handle.ref();
+  signal(running, 'SIGKILL');
+  await running.ended;
 }
 
 function signal(running: Running, name: NodeJS.Signals): void {

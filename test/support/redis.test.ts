@@ -96,6 +96,13 @@ test('a counter or message record without a TTL fails the run, and nothing else 
   }
 });
 
+test('a process that ends by stopping a Redis process ends with its own status, such as that of failed tests', async () => {
+  const script = `const { startRedisProcess } = require(${JSON.stringify(join(__dirname, 'redis-process.ts'))});
+    startRedisProcess({}).then((server) => server.stop()).then(() => { process.exitCode = 7; });`;
+  const ending = spawn(process.execPath, ['-r', join(__dirname, 'typescript.js'), '-e', script], { stdio: 'inherit' });
+  expect((await once(ending, 'close'))[0]).toBe(7);
+});
+
 test('when the test process is killed, what it started is killed and its data removed', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sendgate-guard-'));
   const guard = [join(__dirname, 'guard.sh'), directory, 'sleep', '1000'];

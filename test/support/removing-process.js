@@ -1,18 +1,7 @@
 // A process that removes a user from all accounts, and writes a line after each step, until somebody kills it.
 // Arguments: the Redis URL, the workspace, the user. It runs the sources as they are.
-const { readFileSync } = require('node:fs');
-const Module = require('node:module');
+require('./typescript');
 const { join } = require('node:path');
-const { transformSync } = require('@swc/core');
-
-Module._extensions['.ts'] = (module, file) => {
-  const { code } = transformSync(readFileSync(file, 'utf8'), {
-    filename: file,
-    jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-    module: { type: 'commonjs' },
-  });
-  module._compile(code, file);
-};
 
 const source = (path) => require(join(__dirname, '../../src', path));
 const { connectPatiently, parseRedisUrl } = source('store/connection');

@@ -16,7 +16,8 @@ export async function freePort(): Promise<number> {
   throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT}`);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on a port, at any address of this host. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));

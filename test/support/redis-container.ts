@@ -2,21 +2,27 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
 import { ifKilled } from './if-killed';
-import { freePort } from './ports';
+import { freePort, isFree } from './ports';
 import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
 
 const IMAGE = process.env.REDIS_IMAGE ?? 'redis:8-alpine';
 
+// On Linux the containers take the host's network. A published port is a proxy there, which accepts connections for a
+// container that is only starting, and loses them for a second: no Redis that was killed behaves so. Elsewhere the host
+// is a machine behind the engine's own, and there is no other way.
+const onHostNetwork = process.platform === 'linux';
+const bind = onHostNetwork ? '127.0.0.1' : '0.0.0.0';
+
 /** A Redis in a container of its own, at a port of this host that stays the same over a restart. */
-export async function startRedisContainer(options: RedisOptions, attemptsLeft = 5): Promise<RedisServer> {
+export async function startRedisContainer(options: RedisOptions, attemptsLeft = 3): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
-  const command = ['redis-server', ...redisArguments({ ...options, port: 6379, bind: '0.0.0.0', directory: '/data' })];
+  const command = ['redis-server', ...redisArguments({ ...options, port, bind, directory: '/data' })];
   let container: StartedTestContainer;
   try {
-    container = await run(new GenericContainer(IMAGE).withCommand(command), [{ container: 6379, host: port }]);
+    container = await run(new GenericContainer(IMAGE).withCommand(command), [port]);
   } catch (error) {
-    const taken = error instanceof Error && /port is already allocated|address already in use/i.test(error.message);
-    if (!taken || options.port !== undefined || attemptsLeft === 0) throw error;
+    // However it ended, a port that another took meanwhile is the likely reason.
+    if (options.port !== undefined || attemptsLeft === 0 || (await isFree(port))) throw error;
     return startRedisContainer(options, attemptsLeft - 1);
   }
   return { url: `redis://127.0.0.1:${port}`, port, ...(await controls(container, [port])) };
@@ -30,26 +36,25 @@ export async function startRedisGroupContainer(
   nodes: { port: number; args: string[] }[],
 ): Promise<Omit<RedisServer, 'url' | 'port'>> {
   const servers = nodes.map(({ port, args }) =>
-    ['redis-server', ...redisArguments({ port, bind: '0.0.0.0', directory: `/data/${port}`, args })]
+    ['redis-server', ...redisArguments({ port, bind, directory: `/data/${port}`, args })]
       .map((word) => `'${word}'`)
       .join(' '),
   );
   const script = `mkdir -p ${nodes.map(({ port }) => `/data/${port}`).join(' ')}\n${servers.join(' &\n')} &\nwait`;
   const ports = nodes.map(({ port }) => port);
-  const container = await run(
-    new GenericContainer(IMAGE).withEntrypoint(['sh', '-c']).withCommand([script]),
-    ports.map((port) => ({ container: port, host: port })),
-  );
+  const container = await run(new GenericContainer(IMAGE).withEntrypoint(['sh', '-c']).withCommand([script]), ports);
   return controls(container, ports);
 }
 
-async function run(container: GenericContainer, ports: { container: number; host: number }[]) {
-  const started = await container
-    .withExposedPorts(...ports)
+async function run(container: GenericContainer, ports: number[]): Promise<StartedTestContainer> {
+  const reachable = onHostNetwork
+    ? container.withNetworkMode('host')
+    : container.withExposedPorts(...ports.map((port) => ({ container: port, host: port })));
+  const started = await reachable
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/, ports.length))
     .withStartupTimeout(START_TIMEOUT_MS)
     .start();
-  await Promise.all(ports.map(({ host }) => untilRedisAnswers(host)));
+  await Promise.all(ports.map(untilRedisAnswers));
   return started;
 }
 

@@ -221,6 +221,14 @@ describe('an account', () => {
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
   });
 
+  test('that is put or deleted here is known here at once, without a decision that is refused first', async () => {
+    const known = () => app.services.accountSettings.known('acme');
+    await put('/accounts/acme', { timezone: 'Asia/Tokyo' });
+    expect(known()).toMatchObject({ calendar: { timezone: 'Asia/Tokyo', billing_anchor: null, billing_months: null } });
+    await del('/accounts/acme');
+    expect(known()).toBeUndefined();
+  });
+
   test("a change of an account's calendar is in force for the next check, on this replica and on another", async () => {
     const other = await startTestApp({ workspace: app.workspace });
     try {

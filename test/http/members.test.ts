@@ -360,6 +360,21 @@ describe('members, in any wording:', () => {
     expect(await direct.redis.zcard(direct.keys.userAccounts('ann'))).toBe(1_000);
   });
 
+  test('decide whether a message for an account goes out, where membership is required, from the next check on', async () => {
+    await app.call('PATCH', '/settings', { require_membership: true });
+    const decision = async () =>
+      (await app.call('POST', '/check', { user_id: 'ann', account_id: 'acme' })).body.decision;
+    expect(await decision()).toBe('filtered');
+    await put('/users/ann/tenants/acme');
+    expect(await decision()).toBe('accepted');
+    await del('/users/ann/accounts');
+    expect(await decision()).toBe('filtered');
+    await put('/users/ann/accounts', { accounts: [{ account_id: 'acme' }] });
+    expect(await decision()).toBe('accepted');
+    await del('/accounts/acme');
+    expect(await decision()).toBe('filtered');
+  });
+
   test('who changed a membership stands in the audit trail', async () => {
     await put('/users/ann/accounts/acme', { profile: { role: 'owner' } });
     await del('/users/ann/tenants');

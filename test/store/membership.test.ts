@@ -319,7 +319,7 @@ describe('removing a user from everything', () => {
       removing = false;
     });
     while (removing) {
-      const accountIds = named(`b-${String(added.length).padStart(9, '0')}`, 200);
+      const accountIds = named(`b-${String(added.length).padStart(9, '0')}`, ACCOUNTS_MAX);
       added.push(...accountIds);
       await addToMany(other.members, 'ann', accountIds);
     }

@@ -213,6 +213,7 @@ test('thousands of limits are one change: another replica never sees a part of i
       await other.configuration.refresh();
       sizes.add(other.configuration.planner()!.configuration.limits.size);
     };
+    await look();
     let done = false;
     const watching = (async () => {
       while (!done) await look();
@@ -331,7 +332,7 @@ describe('sendgate limits', () => {
   });
 
   test('says when Redis does not answer', async () => {
-    const gone = openConfiguration();
+    const gone = await startTestGate({ url: sharedRedisUrl(), workspace });
     gone.close();
     const away: CommandDeps = { ...deps, configuration: async () => gone.configuration };
     writeFileSync(path, TWO);

@@ -8,15 +8,15 @@
 -- KEYS[5...]        for each message, as its flags say, in this order:
 --                     its record (MESSAGE_ID), its account's settings (ACCOUNT), its user's memberships (MEMBER),
 --                     then one counter for each counter of its shape
--- ARGV[1] call      JSON: {
---     version     the version of the configuration that was planned with
---     record_ms   how long a record is kept
---     log_most    the most entries that the log keeps, about
---     shapes      [{from, to, counters: [expire_at_ms], limits: [[counter, max or -1, enforced]], text}]
---                   [from, to) is when the plan holds; `counter` counts from 0; `text` is kept in records and the log
---     messages    [[shape, flags, deadline_ms, cost, user, account, topic, channel, id, account_revision]]
---                   `shape` counts from 0; an absent user, account, topic, channel or id is ''
---   }
+-- ARGV[1] version   the version of the configuration that was planned with
+-- ARGV[2] record_ms how long a record is kept
+-- ARGV[3] log_most  the most entries that the log keeps, about
+-- ARGV[4] shapes    JSON: [[from, to, [expire_at_ms...], [most...]]...]
+--                     [from, to) is when the plan holds; for each counter, when it expires and the most that it may
+--                     reach, -1 for any
+-- ARGV[5] messages  JSON: [[shape, flags, deadline_ms, cost, user, account, topic, channel, id, account_revision]...]
+--                     `shape` counts from 1; `cost` is a text; an absent user, account, topic, channel or id is ''
+-- ARGV[6...]        for each shape, what records and the log keep of its limits: a text without a newline
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
 -- The reply for a message is one of
@@ -38,25 +38,31 @@ local DRY, EXEMPT, LOG_ALL, MESSAGE_ID, ACCOUNT, MEMBER, ANY_TIME = 1, 2, 4, 8, 
 local MOST_CHANGES = 200
 
 local config, items, changes_key, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local call = cjson.decode(ARGV[1])
-local shapes = call.shapes
+local version, record_ms, log_most = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local shapes, messages = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+local FIRST_TEXT = 6
 local now = now_ms()
 
 local stale, changes = nil, {}
 local function is_stale()
   if stale == nil then
-    stale = tonumber(redis.call('HGET', config, 'version') or '0') ~= call.version
+    stale = tonumber(redis.call('HGET', config, 'version') or '0') ~= version
     if stale then
-      changes = config_changes(config, items, changes_key, call.version, MOST_CHANGES)
+      changes = config_changes(config, items, changes_key, version, MOST_CHANGES)
     end
   end
   return stale
 end
 
-local function write_log(status, message, shape, used)
-  return redis.call('XADD', log, 'MAXLEN', '~', call.log_most, '*',
+-- What records and the log keep of the limits that a message was held against.
+local function limits_text(message)
+  return ARGV[FIRST_TEXT - 1 + message[1]]
+end
+
+local function write_log(status, message, used)
+  return redis.call('XADD', log, 'MAXLEN', '~', log_most, '*',
     'status', status, 'id', message[9], 'user', message[5], 'account', message[6], 'topic', message[7],
-    'channel', message[8], 'cost', message[4], 'limits', shape.text, 'used', table.concat(used, ','))
+    'channel', message[8], 'cost', message[4], 'limits', limits_text(message), 'used', table.concat(used, ','))
 end
 
 -- Tests a bit of a small non-negative integer.
@@ -66,7 +72,10 @@ end
 
 local next_key = 4
 local function decide(message)
-  local shape, flags, cost = shapes[message[1] + 1], message[2], message[4]
+  local from, to, expire_at, most = unpack(shapes[message[1]])
+  -- The cost goes on to Redis as the text that it came as: a number would be printed anew for each counter.
+  local flags, cost_text = message[2], message[4]
+  local cost = tonumber(cost_text)
   local dry = has(flags, DRY)
 
   local record_key, account_key, member_key
@@ -82,7 +91,7 @@ local function decide(message)
     next_key = next_key + 1
     member_key = KEYS[next_key]
   end
-  local counters = #shape.counters
+  local counters = #expire_at
   local first_counter = next_key + 1
   next_key = next_key + counters
 
@@ -93,7 +102,7 @@ local function decide(message)
   local content
   if record_key then
     -- Ids hold no control characters, so a newline separates them without doubt.
-    content = table.concat({ message[5], message[6], message[7], message[8], cost }, '\n')
+    content = table.concat({ message[5], message[6], message[7], message[8], cost_text }, '\n')
     local record = redis.call('GET', record_key)
     if record and string.sub(record, 1, 1) == 'A' then
       if string.sub(record, 3, 3 + #content) == content .. '\n' then
@@ -113,14 +122,14 @@ local function decide(message)
       return { 7, revision, account[2] or '' }
     end
   end
-  if not has(flags, ANY_TIME) and (now < shape.from or now >= shape.to) then
+  if not has(flags, ANY_TIME) and (now < from or now >= to) then
     return { 8 }
   end
   if member_key and redis.call('HEXISTS', member_key, message[6]) == 0 then
     if dry then
       return { 3 }
     end
-    return { 3, write_log('FILTERED', message, shape, {}) }
+    return { 3, write_log('FILTERED', message, {}) }
   end
 
   local reply = { 1 }
@@ -130,8 +139,8 @@ local function decide(message)
       reply[i + 1] = tonumber(used[i] or '0')
     end
     if not has(flags, EXEMPT) then
-      for _, limit in ipairs(shape.limits) do
-        if limit[3] == 1 and limit[2] >= 0 and reply[limit[1] + 2] + cost > limit[2] then
+      for i = 1, counters do
+        if most[i] >= 0 and reply[i + 1] + cost > most[i] then
           reply[1] = 2
           break
         end
@@ -139,7 +148,7 @@ local function decide(message)
     end
     if reply[1] == 2 then
       if not dry then
-        reply[#reply + 1] = write_log('THROTTLED', message, shape, { unpack(reply, 2) })
+        reply[#reply + 1] = write_log('THROTTLED', message, { unpack(reply, 2) })
       end
       return reply
     end
@@ -147,9 +156,9 @@ local function decide(message)
       for i = 1, counters do
         local key = KEYS[first_counter + i - 1]
         if used[i] then
-          redis.call('INCRBY', key, cost)
+          redis.call('INCRBY', key, cost_text)
         else
-          redis.call('SET', key, cost, 'PXAT', shape.counters[i])
+          redis.call('SET', key, cost_text, 'PXAT', expire_at[i])
         end
         reply[i + 1] = reply[i + 1] + cost
       end
@@ -159,18 +168,18 @@ local function decide(message)
   if not dry then
     if record_key then
       local record = 'A\n' .. content .. '\n' .. string.format('%.0f', now) .. '\n'
-        .. table.concat(reply, ',', 2) .. '\n' .. shape.text
-      redis.call('SET', record_key, record, 'PX', call.record_ms)
+        .. table.concat(reply, ',', 2) .. '\n' .. limits_text(message)
+      redis.call('SET', record_key, record, 'PX', record_ms)
     end
     if has(flags, LOG_ALL) then
-      write_log('ACCEPTED', message, shape, { unpack(reply, 2) })
+      write_log('ACCEPTED', message, { unpack(reply, 2) })
     end
   end
   return reply
 end
 
 local replies = { now, changes }
-for i, message in ipairs(call.messages) do
+for i, message in ipairs(messages) do
   replies[i + 2] = decide(message)
 end
 replies[2] = changes

@@ -88,6 +88,8 @@ export const COUNTER_GRACE_MS = 3_600_000;
 /** A shape in the words of Redis, worked out once. */
 interface EncodedShape {
   json: string;
+  /** What records and the log keep of its limits. */
+  limitsText: string;
   counterPrefixes: string[];
 }
 
@@ -108,19 +110,20 @@ export function createDecisionStore(deps: {
   function encodeShape(shape: Shape): EncodedShape {
     let encoded = encodedShapes.get(shape);
     if (encoded === undefined) {
+      // Of the limits that share a counter one at most is enforced: the other only looks.
+      const most = shape.counters.map(() => -1);
+      for (const { limit, counter } of shape.limits) {
+        if (limit.mode === 'enforce' && limit.max !== null) most[counter] = limit.max;
+      }
       encoded = {
-        json: JSON.stringify({
+        json: JSON.stringify([
           // No limit at all: the plan holds for ever, which JSON cannot say.
-          from: Number.isFinite(shape.fromMs) ? shape.fromMs : 0,
-          to: Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
-          counters: shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
-          limits: shape.limits.map(({ limit, counter }) => [
-            counter,
-            limit.max ?? -1,
-            limit.mode === 'enforce' ? 1 : 0,
-          ]),
-          text: encodeLimits(shape),
-        }),
+          Number.isFinite(shape.fromMs) ? shape.fromMs : 0,
+          Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
+          shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
+          most,
+        ]),
+        limitsText: encodeLimits(shape),
         counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
       };
       encodedShapes.set(shape, encoded);
@@ -130,17 +133,18 @@ export function createDecisionStore(deps: {
 
   async function take(version: number, takes: readonly Take[]): Promise<TakeReplies> {
     const shapeNumbers = new Map<Shape, number>();
-    let shapesJson = '';
-    let messagesJson = '';
+    const shapesJson: string[] = [];
+    const limitsTexts: string[] = [];
+    const messagesJson: string[] = [];
     const names = [...fixedKeys];
     for (const { plan, cost, messageId, dry, anyTime, logAccepted, deadlineMs } of takes) {
       const { shape, message } = plan;
-      const { json, counterPrefixes } = encodeShape(shape);
+      const { json, limitsText, counterPrefixes } = encodeShape(shape);
       let shapeNumber = shapeNumbers.get(shape);
       if (shapeNumber === undefined) {
-        shapeNumber = shapeNumbers.size;
+        shapeNumber = shapesJson.push(json);
+        limitsTexts.push(limitsText);
         shapeNumbers.set(shape, shapeNumber);
-        shapesJson += shapeNumber === 0 ? json : `,${json}`;
       }
       let flags = (dry ? FLAG.dry : 0) | (plan.exempt ? FLAG.exempt : 0) | (logAccepted ? FLAG.logAll : 0);
       if (anyTime) flags |= FLAG.anyTime;
@@ -166,11 +170,18 @@ export function createDecisionStore(deps: {
         message.channel ?? '',
         messageId ?? '',
       ]).slice(1, -1);
-      const comma = messagesJson === '' ? '' : ',';
-      messagesJson += `${comma}[${shapeNumber},${flags},${deadlineMs},${cost},${texts},${plan.accountRevision ?? 0}]`;
+      messagesJson.push(`[${shapeNumber},${flags},${deadlineMs},"${cost}",${texts},${plan.accountRevision ?? 0}]`);
     }
-    const call = `{"version":${version},"record_ms":${idempotencyTtlMs},"log_most":${logMaxEntries},"shapes":[${shapesJson}],"messages":[${messagesJson}]}`;
-    return decodeReplies((await runScript(redis, scripts.take, names, [call])) as unknown[]);
+    return decodeReplies(
+      (await runScript(redis, scripts.take, names, [
+        version,
+        idempotencyTtlMs,
+        logMaxEntries,
+        `[${shapesJson.join(',')}]`,
+        `[${messagesJson.join(',')}]`,
+        ...limitsTexts,
+      ])) as unknown[],
+    );
   }
 
   async function release(messageId: string): Promise<boolean | null> {

@@ -437,7 +437,10 @@ export function composeWorker(
         },
         failed: (error) => logger.error('The housekeeping failed; the next turn makes up for it.', { error }),
         trouble: occasionally(monotonicMs, (error, unwritten) => {
-          if (redisFailureReason(error) === null) logger.error('The queue failed.', { error, unwritten });
+          // That Redis is away, and why, is said once, where it is noticed.
+          if (link.isReady() && redisFailureReason(error) === null) {
+            logger.error('The queue failed.', { error, unwritten });
+          }
         }),
       },
     });
@@ -521,7 +524,9 @@ export function composeUp(
     await privateRedis?.ready;
     if (stopped) return;
     worker = composeWorker({ config, logger }, target, true);
-    await Promise.all([api.run(), worker.run()]);
+    // The API looks at what Redis this is.
+    await api.run();
+    if (!stopped) await worker.run();
   }
 
   return {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiKeys, createApiKeys } from './access/api-keys';
 import type { Config } from './config';
 import { Refusal } from './lifecycle';
@@ -16,6 +17,8 @@ import { loadScripts } from './store/scripts';
 
 /** How long a command of the command line may take, in milliseconds. */
 const COMMAND_TIMEOUT_MS = 5_000;
+/** How long it may take to connect, in milliseconds. */
+const CONNECT_MS = 5_000;
 /** How soon a connection that was lost in the middle is tried again, in milliseconds. */
 const RECONNECT_MS = 100;
 /** The command line works out no window: one calendar is one more than it needs. */
@@ -43,9 +46,14 @@ export async function composeTools(config: Config): Promise<Tools> {
   redis.on('error', (error) => {
     lastError = error;
   });
-  if (!(await createLink(redis).nextAttempt())) {
+  const connected = await Promise.race([
+    createLink(redis).nextAttempt(),
+    // Sentinels that do not know the master are asked again and again.
+    delay(CONNECT_MS, false, { ref: false }),
+  ]);
+  if (!connected) {
     redis.disconnect();
-    throw new Refusal(words(redisWords(lastError) ?? 'no answer'), 1);
+    throw new Refusal(words(redisWords(lastError) ?? `no answer within ${CONNECT_MS} ms`), 1);
   }
   const keys = createKeys(config.workspace);
   const scripts = loadScripts();

@@ -38,7 +38,11 @@ export function startPulse(deps: {
   }
 
   async function ask(): Promise<void> {
-    if (asking || !link.isReady()) return;
+    if (!link.isReady()) {
+      learn(false);
+      return;
+    }
+    if (asking) return;
     asking = true;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
@@ -66,7 +70,6 @@ export function startPulse(deps: {
   redis.on('close', onClose);
   const timer = setInterval(() => void ask(), EVERY_MS);
   timer.unref();
-  void ask();
 
   return {
     beats: () => beats,

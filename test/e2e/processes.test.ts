@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../support/ports';
 import { type RedisServer, startRedis } from '../support/redis';
+import { startCluster } from '../support/redis-cluster';
 import { endAllSendgates, runSendgate, startSendgate } from '../support/sendgate';
 
 const cleanups: (() => unknown)[] = [];
@@ -191,6 +192,21 @@ describe('API and worker by themselves', () => {
       expect(await process.ended).toBe(0);
       expect(process.stdout() + process.stderr()).not.toContain('hunter2');
     }
+  });
+
+  test('run on a Redis Cluster, in one process too', async () => {
+    const cluster = await startCluster();
+    cleanups.push(() => cluster.stop());
+    const env = { REDIS_URL: cluster.url, PORT: '0' };
+    const sendgate = startSendgate(['up'], env);
+    const url = await sendgate.ready();
+    await sendgate.logged('The worker is ready.');
+    expect(await status(`${url}/readyz`)).toBe(200);
+    expect(await (await post(`${url}/check`, { user_id: 'ann' })).json()).toMatchObject({ decision: 'accepted' });
+    expect(await runSendgate(['keys', 'create', '--role', 'admin'], env)).toMatchObject({ code: 0 });
+    sendgate.signal('SIGTERM');
+    expect(await sendgate.ended).toBe(0);
+    expect(sendgate.log().filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   test('without REDIS_URL are refused', async () => {

@@ -24,9 +24,11 @@ if version ~= tonumber(ARGV[1]) then
   return { 0, version }
 end
 
-if version == 0 then
-  -- Versions start at the time, so that those of a database that was lost and begun again are never taken for its own.
-  version = now_ms()
+local began = version == 0
+-- Versions go with the time, so that those of a database that was lost and begun again, or brought back from a backup,
+-- are never given out a second time with other content.
+version = math.max(version, now_ms())
+if began then
   redis.call('HSET', config, 'floor', version)
 end
 

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Calendar, CalendarRules } from '../limits/calendar';
 import type { Limit } from '../limits/limit';
 import { createLimitSet, type LimitSet } from '../limits/limit-set';
@@ -90,6 +91,11 @@ export function createConfigurationStore(deps: {
   let settings: Settings = DEFAULT_SETTINGS;
   let planner: Planner | null = null;
   let reading: Promise<void> | null = null;
+  /**
+   * Whether the database may be another than the one that was read: one restored from a backup, say, in which what we
+   * know never happened. Only a connection that was lost can come back to such a one.
+   */
+  let doubtful = false;
   /** Changes made here wait for each other rather than race. */
   let changing: Promise<unknown> = Promise.resolve();
 
@@ -112,6 +118,13 @@ export function createConfigurationStore(deps: {
     if (!delta.more) planner = createPlanner({ version, limits, settings }, calendarFor);
   }
 
+  const doubt = () => {
+    doubtful = version > 0;
+  };
+  redis.on('ready', doubt);
+  // The nodes of a Cluster lose their connections each by itself.
+  redis.on('+node', (node: Redis) => node.on('ready', doubt));
+
   async function readOn(): Promise<void> {
     for (;;) {
       const reply = (await runScript(
@@ -121,8 +134,11 @@ export function createConfigurationStore(deps: {
         [version, PAGE_ITEMS],
       )) as unknown[];
       const delta = decodeDelta(reply.slice(1));
+      // At the same version it is the same configuration: versions are never given out twice.
+      if (doubtful && delta.version !== version) delta.reload = true;
+      doubtful = false;
       takeOver(delta);
-      if (!delta.more) return;
+      if (!delta.more && !delta.reload) return;
     }
   }
 
@@ -171,7 +187,7 @@ export function createConfigurationStore(deps: {
       if (reading !== null) return reading;
       // Somebody else's reply has told us since.
       if (sinceVersion !== version) return;
-      if (delta.reload || delta.more) return refresh();
+      if (doubtful || delta.reload || delta.more) return refresh();
       takeOver(delta);
     },
     change(actor, source, work) {

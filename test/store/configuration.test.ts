@@ -43,3 +43,37 @@ test('a process that was away while more was removed than is remembered starts a
     other.close();
   }
 });
+
+test('after a Redis came back from a backup, limits that it does not know are in force nowhere', async () => {
+  const url = sharedRedisUrl();
+  const workspace = uniqueWorkspace();
+  const [one, other] = await Promise.all([startTestGate({ url, workspace }), startTestGate({ url, workspace })]);
+  const { keys, redis } = one;
+  const names = [keys.config, keys.configItems, keys.configChanges, keys.configRemoved];
+  try {
+    await one.limit({ id: 'early', per: ['user'], period: 'day', max: 3 });
+    const backup = await Promise.all(names.map((name) => redis.dumpBuffer(name)));
+    await one.limit({ id: 'late', per: ['user'], period: 'week', max: 3 });
+    expect(await other.gate.check(ASKED)).toMatchObject({ decision: { limits: [{}, { limit_id: 'late' }] } });
+
+    for (const [index, name] of names.entries()) {
+      await redis.del(name);
+      const dump = backup[index];
+      if (dump) await redis.restore(name, 0, dump);
+    }
+    // A restore goes with a restart: the connection is lost, and found again.
+    const nodes = 'nodes' in other.redis ? other.redis.nodes('master') : [other.redis];
+    const closed = Promise.all(nodes.map((node) => new Promise((resolve) => node.once('close', resolve))));
+    for (const node of nodes) node.disconnect(true);
+    await closed;
+    while ((await other.redis.exists(keys.config).catch(() => 0)) === 0) await new Promise(setImmediate);
+    const fresh = await startTestGate({ url, workspace });
+    await fresh.limit({ id: 'new', per: ['user'], period: 'month', max: 3 });
+    fresh.close();
+    const limits = (await other.gate.usage(messageTo('ann')))!.map((limit) => limit.limit_id);
+    expect(limits).toEqual(['early', 'new']);
+  } finally {
+    one.close();
+    other.close();
+  }
+});

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import Redis from 'ioredis';
 import { freePort } from '../support/ports';
 import { type RedisServer, startRedis } from '../support/redis';
 import { startCluster } from '../support/redis-cluster';
@@ -174,7 +175,10 @@ describe('sendgate up', () => {
 
 describe('API and worker by themselves', () => {
   test('share a Redis, answer for their health, and stop with 0', async () => {
-    const redis = await redisServer({ args: ['--requirepass', 'hunter2'] });
+    const redis = await redisServer();
+    const admin = new Redis(redis.url);
+    await admin.config('SET', 'requirepass', 'hunter2');
+    admin.disconnect();
     const REDIS_URL = redis.url.replace('redis://', 'redis://:hunter2@');
     const worker = startSendgate(['worker'], { REDIS_URL, SENDGATE_WORKER_PORT: '0', SENDGATE_LOG_LEVEL: 'debug' });
     const api = startSendgate(['api'], { REDIS_URL, PORT: '0', SENDGATE_LOG_LEVEL: 'debug' });

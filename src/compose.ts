@@ -360,12 +360,12 @@ export function composeApi(
 
 /**
  * The worker: what has to be done without anybody asking.
- * @param judged whether somebody else in this process looks at what Redis this is
+ * @param besideApi whether an API in the same process answers for its health, and has looked at what Redis this is
  */
 export function composeWorker(
   { config, logger: common }: ServiceDeps,
   target: RedisTarget,
-  judged: boolean,
+  besideApi: boolean,
 ): TwoStepService {
   const logger = common.with({ role: 'worker' });
   const keys = createKeys(config.workspace);
@@ -375,7 +375,7 @@ export function composeWorker(
     reconnectMs: WORKER_RECONNECT_MS,
   });
   const link = createLink(redis);
-  const metrics = createMetrics({ processMetrics: true });
+  const metrics = createMetrics({ processMetrics: !besideApi });
   const stopping = new AbortController();
   const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
   let listener: Listener | undefined;
@@ -424,7 +424,7 @@ export function composeWorker(
   }
 
   async function run(): Promise<void> {
-    if (!judged) await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
+    if (!besideApi) await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
     if (stopping.signal.aborted) return;
     housekeeping = startHousekeeping({
       redis,

@@ -72,6 +72,7 @@ const PARAMETER_EXAMPLES: Record<string, string> = {
   channel: 'email',
   limit_id: 'user-daily',
   message_id: 'm-81',
+  audit_event_id: '1767225600000-0',
 };
 
 const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
@@ -239,9 +240,8 @@ function createComponents(): Components {
       io: side,
       // Transformed values have no schema of their own; what goes in has.
       unrepresentable: 'any',
-      override: ({ jsonSchema }) => refine(jsonSchema as Json, side),
     }) as Json & { $schema?: unknown; $defs?: Record<string, Json> };
-    return { json, definitions: $defs ?? {} };
+    return { json: refined(json, side), definitions: refinedEach($defs ?? {}, side) };
   }
 
   /** Files definitions, and says under which names. One that looks otherwise from its two sides has two. */
@@ -278,15 +278,19 @@ function createComponents(): Components {
   };
 }
 
-/**
- * What zod writes, as a contract should have it.
- *
- * - A schema that says itself how it looks from outside, in `.meta({ override })`, looks like that.
- * - Answers may grow: whoever reads them must not be told that there are no more fields.
- */
-function refine(json: Json, side: Side): void {
-  const { override } = json as { override?: Json };
-  if (override !== undefined) replace(json, override);
+/** What zod writes, as a contract should have it. */
+function refined(schema: Json, side: Side): Json {
+  const json: Json = { ...schema };
+  for (const name of ['properties', '$defs']) {
+    if (json[name] !== undefined) json[name] = refinedEach(json[name] as Record<string, Json>, side);
+  }
+  for (const name of ['items', 'additionalProperties', 'propertyNames', 'not']) {
+    if (typeof json[name] === 'object') json[name] = refined(json[name] as Json, side);
+  }
+  for (const name of ['anyOf', 'oneOf', 'allOf', 'prefixItems']) {
+    if (Array.isArray(json[name])) json[name] = json[name].map((inner) => refined(inner, side));
+  }
+  // Answers may grow: whoever reads them must not be told that there are no more fields.
   if (side === 'output' && json.additionalProperties === false) delete json.additionalProperties;
   // The bounds of every whole number in JavaScript: they say nothing.
   if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum;
@@ -294,19 +298,15 @@ function refine(json: Json, side: Side): void {
   // The format says it in words.
   if (json.format === 'date-time') delete json.pattern;
   const [value, nothing, ...others] = (json.anyOf ?? []) as Json[];
-  if (typeof value?.type === 'string' && nothing?.type === 'null' && others.length === 0 && value.enum === undefined) {
-    delete json.anyOf;
-    replace(json, { ...value, type: [value.type, 'null'] });
+  if (typeof value?.type !== 'string' || nothing?.type !== 'null' || others.length > 0 || value.enum !== undefined) {
+    return json;
   }
+  const { anyOf, ...rest } = json;
+  return { ...value, type: [value.type, 'null'], ...rest };
 }
 
-/** Gives a schema another content. What it says of itself stays. */
-function replace(json: Json, content: Json): void {
-  const { description, default: fallback } = json;
-  for (const name of Object.keys(json)) delete json[name];
-  Object.assign(json, content);
-  if (description !== undefined) json.description = description;
-  if (fallback !== undefined) json.default = fallback;
+function refinedEach(schemas: Record<string, Json>, side: Side): Record<string, Json> {
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, refined(schema, side)]));
 }
 
 function moveReferences<T>(value: T, names: Map<string, string>): T {

@@ -25,6 +25,7 @@ import { createDecisionStore } from '../../src/store/decisions';
 import { createKeys, type Keys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
 import { loadScripts } from '../../src/store/scripts';
+import { packageVersion } from '../../src/version';
 import { sharedRedisUrl, uniqueWorkspace } from './redis';
 
 /** What came back. */
@@ -150,7 +151,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     };
   };
   const services: Services = {
-    version: '0.0.0',
+    version: packageVersion(),
     gate,
     configuration,
     members: createMembers({ redis, scripts, keys }),

@@ -25,7 +25,6 @@ export function createApp(deps: AppDeps): RequestListener {
 
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag');
   app.set('query parser', false);
   // What a proxy says of a caller is believed nowhere.
   app.set('trust proxy', false);

@@ -175,7 +175,8 @@ function launch(program: string, path: string, folder: DataFolder): Run {
       if (pid === undefined) guard.stdin!.destroy();
       else if (!over) kill(pid, signal);
     },
-    output: () => output.replace(/^pid \d+\n/, '').trim(),
+    // Redis may have written something before the guard said its process id.
+    output: () => output.replace(/^pid \d+\n/m, '').trim(),
   };
 }
 

@@ -1,0 +1,31 @@
+// The load generator: a process of its own, on one version of Node.js for all, so that what it costs is never part of
+// what is measured. It is told what to send, one load at a time, and answers how many were answered.
+import { randomInt } from 'node:crypto';
+import autocannon from 'autocannon';
+
+/** A message to one of the users, who have the numbers 0, step, 2 * step and so on. */
+function message({ users, userStep = 1, messageIds = false }) {
+  const user = randomInt(users / userStep) * userStep;
+  const message = { user_id: `user-${user}`, account_id: `account-${user % 1_000}`, topic_id: `topic-${user % 20}` };
+  if (messageIds) message.message_id = `m-${randomInt(2 ** 47).toString(36)}`;
+  return message;
+}
+
+function body(load) {
+  if (load.batch === undefined) return JSON.stringify(message(load));
+  return JSON.stringify({ messages: Array.from({ length: load.batch }, () => message(load)) });
+}
+
+process.on('message', async ({ url, headers, load, connections, seconds }) => {
+  const result = await autocannon({
+    url,
+    connections,
+    duration: seconds,
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    requests: [{ setupRequest: (request) => ({ ...request, body: body(load) }) }],
+  });
+  const { non2xx, errors, timeouts } = result;
+  process.send({ answered: result['2xx'], failed: non2xx + errors + timeouts, seconds: result.duration });
+});
+process.on('disconnect', () => process.exit());

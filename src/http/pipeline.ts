@@ -7,7 +7,7 @@ import type { Authenticate } from './auth';
 import { BODY_MAX_BYTES, type Body, readJsonBody } from './body';
 import type { Call, Reply, Role, Route } from './contract';
 import { type InputError, invalidInput, problem, withHeaders } from './problem';
-import { type Place, parseQuery, type Validated, validate } from './validate';
+import { parseQuery, type Validated, validate } from './validate';
 
 /** Where the app writes what happened. */
 export interface AppLog {
@@ -274,7 +274,7 @@ function inputErrors(exchange: Exchange): InputError[] | null {
 function queryOf({ query: schema }: Route, text: string): Validated {
   const query = parseQuery(text);
   if ('errors' in query) return query;
-  if (schema !== undefined) return validate(schema, query.value, 'query' satisfies Place);
+  if (schema !== undefined) return validate(schema, query.value, 'query');
   const [first] = Object.keys(query.value as object);
   return first === undefined ? NOTHING : { errors: [{ path: first, message: 'is not a known parameter' }] };
 }

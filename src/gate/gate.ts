@@ -1,8 +1,8 @@
 import { type Decision, decide, type LimitUsage } from '../limits/decision';
 import type { Dimension, Message, Period } from '../limits/limit';
 import type { Plan, Planner } from '../limits/plan';
-import type { Actor, Source } from '../store/actor';
 import type { AccountSettings } from '../membership/account-settings';
+import type { Actor, Source } from '../store/actor';
 import type { RedisClock } from '../store/clock';
 import type { ConfigurationStore } from '../store/configuration';
 import type { Reset, ResetReply } from '../store/counters';

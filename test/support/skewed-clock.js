@@ -2,7 +2,7 @@
 const skewMs = Number(process.env.SKEW_MS);
 const RealDate = Date;
 const now = () => RealDate.now() + skewMs;
-globalThis.Date = class Date extends RealDate {
+globalThis.Date = class SkewedDate extends RealDate {
   constructor(...args) {
     if (args.length === 0) super(now());
     else super(...args);

@@ -13,7 +13,7 @@ step() {
   echo "check $name: $outcome ($(($(date +%s) - started)) s)"
 }
 
-step format npm run --silent lint
+step format npm run --silent lint -- --colors=off
 step types npm run --silent typecheck
 step imports ./scripts/test.sh --selectProjects standalone --silent test/unit/imports.test.ts
 step openapi npm run --silent openapi:check

@@ -27,7 +27,7 @@
 --   {5}                   conflict: the id was accepted with other content
 --   {6}                   stale: the configuration has changed; see `changes`
 --   {7, revision, json}   stale: the account's settings have another revision
---   {8}                   the plan does not hold at time_ms
+--   {8}                   the plan does not hold at time_ms, or a message before it got one of 6 to 9
 --   {9}                   late: the deadline has passed
 -- Of 5 to 9 nothing was counted or written.
 
@@ -71,6 +71,8 @@ local function has(flags, bit_value)
 end
 
 local next_key = 4
+-- Set once a message of this call has to be planned again: those after it are not decided before it.
+local waits = false
 local function decide(message)
   local from, to, expire_at, most = unpack(shapes[message[1]])
   -- The cost goes on to Redis as the text that it came as: a number would be printed anew for each counter.
@@ -122,7 +124,7 @@ local function decide(message)
       return { 7, revision, account[2] or '' }
     end
   end
-  if not has(flags, ANY_TIME) and (now < from or now >= to) then
+  if waits or (not has(flags, ANY_TIME) and (now < from or now >= to)) then
     return { 8 }
   end
   if member_key and redis.call('HEXISTS', member_key, message[6]) == 0 then
@@ -180,7 +182,9 @@ end
 
 local replies = { now, changes }
 for i, message in ipairs(messages) do
-  replies[i + 2] = decide(message)
+  local reply = decide(message)
+  waits = waits or reply[1] >= 6
+  replies[i + 2] = reply
 end
 replies[2] = changes
 return replies

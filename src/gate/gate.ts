@@ -39,6 +39,11 @@ export interface ResetOutcome {
 export interface Gate {
   /** Decides one message. Answers within the check timeout, whatever Redis does. */
   check(request: CheckRequest): Promise<CheckOutcome>;
+  /**
+   * Decides messages one after the other, and answers in their order. However many they are, Redis has the check
+   * timeout for each call of the script, and once it lets one pass the rest are answered without it at once.
+   */
+  checkAll(requests: readonly CheckRequest[]): Promise<CheckOutcome[]>;
   /** The limits that would apply to a message, with their use; counts nothing. Null when Redis does not answer. */
   usage(message: Message): Promise<LimitUsage[] | null>;
   /** Sets the present counter of some values to zero. @throws whatever Redis fails with */
@@ -79,6 +84,12 @@ const GIVE_UP_PART = 0.9;
  * travel: a verdict that was counted is then also the one that is answered.
  */
 const DEADLINE_PART = 0.75;
+/**
+ * The parts that Redis has at least from the moment a check is sent to it, like the two above. It is not at fault when
+ * this process is what took long: windows to work out for the first time, or a machine with too much to do.
+ */
+const REDIS_GIVE_UP_PART = 0.5;
+const REDIS_DEADLINE_PART = 0.35;
 
 /** Makes the gate of one replica. */
 export function createGate(deps: {
@@ -159,34 +170,47 @@ export function createGate(deps: {
   }
 
   async function decideTogether(pendings: Pending[]): Promise<void> {
-    const giveUpMs = Math.min(...pendings.map((pending) => pending.giveUpMs));
+    let done = false;
     let expired = false;
-    const timer = setTimeout(
-      () => {
-        expired = true;
-        for (const pending of pendings) settleDegraded(pending, 'timeout');
-      },
-      Math.max(0, giveUpMs - clock.monotonicMs()),
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const expire = () => {
+      if (done) return;
+      expired = true;
+      for (const pending of pendings) settleDegraded(pending, 'timeout');
+    };
+    const giveUpInTime = () => {
+      clearTimeout(timer);
+      const giveUpMs = Math.min(...pendings.map((pending) => pending.giveUpMs));
+      // By one turn later, so that a reply that already waits to be read is read: timers come before it.
+      timer = setTimeout(() => setImmediate(expire), Math.max(0, giveUpMs - clock.monotonicMs()));
+    };
     const again: Pending[] = [];
     try {
+      if (!link.isReady() || configuration.planner() === null) giveUpInTime();
       if (!link.isReady() && !(await link.nextAttempt())) {
         for (const pending of pendings) settleDegraded(pending, 'unreachable');
         return;
       }
       if (configuration.planner() === null) await configuration.refresh();
       const planner = configuration.planner()!;
-      const sentMs = clock.monotonicMs();
       const nowMs = clock.nowMs();
       const planned = planAll(planner, pendings, nowMs);
       if (planned.length === 0) return;
+      const sentMs = clock.monotonicMs();
+      for (const pending of planned) {
+        if (pending.attempts > 0) continue;
+        pending.giveUpMs = Math.max(pending.giveUpMs, sentMs + checkTimeoutMs * REDIS_GIVE_UP_PART);
+        pending.deadlineMs = Math.max(pending.deadlineMs, sentMs + checkTimeoutMs * REDIS_DEADLINE_PART);
+      }
+      giveUpInTime();
+      const aheadMs = clock.nowMs() - clock.monotonicMs();
       const logAccepted = planner.configuration.settings.log_checks === 'all';
       const { version } = planner.configuration;
       const { redisMs, delta, replies } = await decisions.take(
         version,
         planned.map((pending): Take => {
           const { messageId, cost, dry, atMs } = pending.request;
-          const deadlineMs = Math.floor(nowMs + pending.deadlineMs - sentMs);
+          const deadlineMs = Math.floor(pending.deadlineMs + aheadMs);
           return { plan: pending.plan!, cost, messageId, dry, anyTime: atMs !== null, logAccepted, deadlineMs };
         }),
       );
@@ -203,6 +227,7 @@ export function createGate(deps: {
       if (!expired) observer.fault(error);
       for (const pending of pendings) settleDegraded(pending, link.isReady() ? 'error' : 'unreachable');
     } finally {
+      done = true;
       clearTimeout(timer);
     }
     for (const pending of again) {
@@ -257,25 +282,49 @@ export function createGate(deps: {
     }
   }
 
+  function pendingOf(
+    request: CheckRequest,
+    anyone: boolean,
+    { resolve, reject }: Pick<Pending, 'resolve' | 'reject'>,
+  ): Pending {
+    const nowMs = clock.monotonicMs();
+    return {
+      request,
+      anyone,
+      giveUpMs: nowMs + checkTimeoutMs * GIVE_UP_PART,
+      deadlineMs: nowMs + checkTimeoutMs * DEADLINE_PART,
+      plan: null,
+      attempts: 0,
+      settled: false,
+      resolve,
+      reject,
+    };
+  }
+
   function submit(request: CheckRequest, anyone: boolean): Promise<CheckOutcome> {
-    return new Promise((resolve, reject) => {
-      const nowMs = clock.monotonicMs();
-      enqueue({
-        request,
-        anyone,
-        giveUpMs: nowMs + checkTimeoutMs * GIVE_UP_PART,
-        deadlineMs: nowMs + checkTimeoutMs * DEADLINE_PART,
-        plan: null,
-        attempts: 0,
-        settled: false,
-        resolve,
-        reject,
-      });
-    });
+    return new Promise((resolve, reject) => enqueue(pendingOf(request, anyone, { resolve, reject })));
+  }
+
+  function withoutRedis(request: CheckRequest): Promise<CheckOutcome> {
+    return new Promise((resolve, reject) =>
+      settleDegraded(pendingOf(request, false, { resolve, reject }), link.isReady() ? 'timeout' : 'unreachable'),
+    );
+  }
+
+  async function checkAll(requests: readonly CheckRequest[]): Promise<CheckOutcome[]> {
+    const outcomes: CheckOutcome[] = [];
+    let ask = (request: CheckRequest) => submit(request, false);
+    for (let start = 0; start < requests.length; start += MESSAGES_PER_CALL) {
+      const some = await Promise.all(requests.slice(start, start + MESSAGES_PER_CALL).map((request) => ask(request)));
+      outcomes.push(...some);
+      if (some.some(isWithoutRedis)) ask = withoutRedis;
+    }
+    return outcomes;
   }
 
   return {
     check: (request) => submit(request, false),
+    checkAll,
     async usage(message) {
       const outcome = await submit({ message, messageId: null, cost: 1, dry: true, atMs: null }, true);
       return outcome.kind === 'decided' ? outcome.decision.limits : null;
@@ -309,4 +358,8 @@ export function createGate(deps: {
     },
     release: (messageId) => decisions.release(messageId),
   };
+}
+
+function isWithoutRedis(outcome: CheckOutcome): boolean {
+  return outcome.kind === 'unavailable' || (outcome.kind === 'decided' && outcome.decision.degraded);
 }

@@ -308,6 +308,26 @@ describe('a decision in Redis', () => {
     for (const name of names) expect(await t.redis.pttl(name)).toBeGreaterThan(0);
   });
 
+  test('a batch is decided in its order, also when the settings of an account have to be learned on the way', async () => {
+    await t.limit(
+      { id: 'user', per: ['user'], period: 'day', max: 34 },
+      { id: 'account', per: ['account'], period: 'day', max: 100 },
+    );
+    await t.redis.hset(t.keys.account('acme'), {
+      revision: 1,
+      json: JSON.stringify({ timezone: 'Asia/Kathmandu', billing_anchor: null, billing_months: null }),
+    });
+    const decisions = (
+      await t.gate.checkAll([
+        request({ message: messageTo('ann', { account: 'acme' }) }),
+        ...Array.from({ length: 40 }, () => request()),
+      ])
+    ).map(decisionOf);
+    expect(decisions.map((decision) => decision.allowed)).toEqual([...Array(34).fill(true), ...Array(7).fill(false)]);
+    expect(decisions[0]!.limits).toMatchObject([{ limit_id: 'account' }, { limit_id: 'user', used: 1 }]);
+    expect(t.events).toContain('replanned account-stale');
+  });
+
   test('the calendar of an account is in force for the next check on every replica', async () => {
     await t.limit({ id: 'account', per: ['account'], period: 'day', max: 10 });
     const message = messageTo('ann', { account: 'acme' });

@@ -69,6 +69,51 @@ describe('while Redis is down or slow', () => {
     expect(t.events.filter((event) => event === 'degraded allow timeout')).toHaveLength(50);
   });
 
+  test('a process that is busy itself does not take its own slowness for that of Redis', async () => {
+    await t.limit({ id: 'user', per: ['user'], period: 'day', max: 100 });
+    await t.gate.check(request());
+    const beBusy = () => {
+      const untilMs = performance.now() + 2 * CHECK_TIMEOUT_MS;
+      while (performance.now() < untilMs);
+    };
+    const waiting = t.gate.check(request());
+    beBusy();
+    expect(decisionOf(await waiting)).toMatchObject({ degraded: false, limits: [{ used: 2 }] });
+    // Sent, and its reply has come, but nobody has read it when the time is up.
+    const sent = t.gate.check(request());
+    setImmediate(beBusy);
+    expect(decisionOf(await sent)).toMatchObject({ degraded: false, limits: [{ used: 3 }] });
+  });
+
+  test('a batch that takes longer than a check may is decided by Redis to its end', async () => {
+    await t.limit(
+      { id: 'hour', per: ['user'], period: 'hour', max: 100 },
+      { id: 'day', per: ['user'], period: 'day', max: 100 },
+      { id: 'week', per: ['user'], period: 'week', max: 100 },
+      { id: 'month', per: ['user'], period: 'month', max: 100 },
+    );
+    await t.settings({ timezone: 'America/New_York' });
+    // Each in windows of its own, which have to be worked out.
+    const outcomes = await t.gate.checkAll(
+      Array.from({ length: 1_000 }, (_, index) => request({ dry: true, atMs: index * 40 * 86_400_000 })),
+    );
+    expect(outcomes.filter((outcome) => outcome.kind !== 'decided' || outcome.decision.degraded)).toEqual([]);
+  });
+
+  test('a long batch on a frozen Redis is answered as fast as one check, and counts nothing when it thaws', async () => {
+    await t.limit({ id: 'user', per: ['user'], period: 'day', max: 10_000, on_redis_down: 'allow' });
+    await t.gate.check(request());
+    await server.freeze();
+    const startedMs = performance.now();
+    const outcomes = await t.gate.checkAll(Array.from({ length: 1_000 }, () => request()));
+    const tookMs = performance.now() - startedMs;
+    await server.thaw();
+    expect(tookMs).toBeLessThan(CHECK_TIMEOUT_MS + 150);
+    expect(outcomes.filter((outcome) => decisionOf(outcome).degraded)).toHaveLength(1_000);
+    await untilBack();
+    expect(await used()).toEqual([1]);
+  });
+
   test('a check that begins while Redis is frozen and still has time when it thaws is decided by it', async () => {
     t.close();
     t = await startTestGate({ url: server.url, workspace: uniqueWorkspace(), checkTimeoutMs: 20_000 });

@@ -71,7 +71,7 @@ export function checkRoutes({ gate, nowMs }: { gate: Gate; nowMs: () => number }
         },
       },
       async handle({ body }) {
-        const outcomes = await Promise.all(body.messages.map((message) => gate.check(checkRequestOf(message))));
+        const outcomes = await gate.checkAll(body.messages.map(checkRequestOf));
         const results = outcomes.map((outcome) =>
           outcome.kind === 'decided' ? outcome.decision : refusal(outcome).body,
         );

@@ -7,7 +7,7 @@ import type { Authenticate } from './auth';
 import { BODY_MAX_BYTES, type Body, readJsonBody } from './body';
 import type { Call, Reply, Role, Route } from './contract';
 import { type InputError, invalidInput, problem, withHeaders } from './problem';
-import { parseQuery, type Validated, validate } from './validate';
+import { compile, parseQuery, type Validated, validate } from './validate';
 
 /** Where the app writes what happened. */
 export interface AppLog {
@@ -236,7 +236,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   return {
     endpoint: (route) => ({
-      route,
+      route: withCompiledSchemas(route),
       bodyMaxBytes: route.bodyMaxBytes ?? BODY_MAX_BYTES,
       bodyOptional: route.body?.safeParse(undefined).success ?? false,
       emptyQuery: route.query === undefined ? NOTHING : validate(route.query, {}, 'query'),
@@ -250,6 +250,14 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
 function lineOf({ requestId, request, endpoint, actor }: Exchange) {
   return { request_id: requestId, method: request.method, route: endpoint.route.path, actor: actor.id };
+}
+
+function withCompiledSchemas(route: Route): Route {
+  const compiled = { ...route };
+  if (route.params !== undefined) compiled.params = compile(route.params);
+  if (route.query !== undefined) compiled.query = compile(route.query);
+  if (route.body !== undefined) compiled.body = compile(route.body);
+  return compiled;
 }
 
 /** Puts validated input into the exchange. Returns everything that is wrong with it, or null. */

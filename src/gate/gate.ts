@@ -186,7 +186,8 @@ export function createGate(deps: {
     };
     const again: Pending[] = [];
     try {
-      if (!link.isReady() || configuration.planner() === null) giveUpInTime();
+      const waits = !link.isReady() || configuration.planner() === null;
+      if (waits) giveUpInTime();
       if (!link.isReady() && !(await link.nextAttempt())) {
         for (const pending of pendings) settleDegraded(pending, 'unreachable');
         return;
@@ -198,7 +199,8 @@ export function createGate(deps: {
       if (planned.length === 0) return;
       const sentMs = clock.monotonicMs();
       for (const pending of planned) {
-        if (pending.attempts > 0) continue;
+        // What was spent on waiting for Redis is not given to it a second time.
+        if (waits || pending.attempts > 0) continue;
         pending.giveUpMs = Math.max(pending.giveUpMs, sentMs + checkTimeoutMs * REDIS_GIVE_UP_PART);
         pending.deadlineMs = Math.max(pending.deadlineMs, sentMs + checkTimeoutMs * REDIS_DEADLINE_PART);
       }

@@ -39,11 +39,8 @@ const perSchema = z
   .array(z.enum(DIMENSIONS))
   .max(DIMENSIONS.length)
   .superRefine((per, context) => {
-    per.forEach((dimension, index) => {
-      if (per.indexOf(dimension) !== index) {
-        context.addIssue({ code: 'custom', path: [index], message: `repeats "${dimension}"` });
-      }
-    });
+    const repeated = per.find((dimension, index) => per.indexOf(dimension) !== index);
+    if (repeated !== undefined) context.addIssue({ code: 'custom', message: `repeats "${repeated}"` });
   })
   .meta({ uniqueItems: true });
 

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createDurationTally, createReading, createTally, type Series } from './tally';
 
 /** What is counted of a decision. */
@@ -50,7 +50,13 @@ const REDIS_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.
  */
 export function createMetrics(options: { processMetrics: boolean }): Metrics {
   const registry = new Registry();
-  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  if (options.processMetrics) {
+    collectDefaultMetrics({ register: registry });
+    // By Prometheus' naming rules only counters end so. Each of these repeats what a gauge without it says by type.
+    for (const metric of registry.getMetricsAsArray()) {
+      if (metric instanceof Gauge && metric.name.endsWith('_total')) registry.removeSingleMetric(metric.name);
+    }
+  }
 
   const requests = createTally(registry, {
     name: 'sendgate_http_requests_total',

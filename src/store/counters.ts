@@ -26,6 +26,8 @@ export type ResetReply = { redisMs: number } & (
   | { kind: 'window' }
 );
 
+const instant = (ms: number) => new Date(ms).toISOString();
+
 /** Sets the present counter of some values to zero. @throws whatever Redis fails with */
 export async function resetCounter(
   deps: { redis: RedisClient; scripts: Scripts; keys: Keys },
@@ -41,7 +43,7 @@ export async function resetCounter(
     actor: JSON.stringify(actor),
     source,
     audit_max: AUDIT_MAX_EVENTS,
-    after: JSON.stringify({ used: 0, window_start: window.startMs, resets_at: window.endMs }),
+    after: JSON.stringify({ used: 0, window_start: instant(window.startMs), resets_at: instant(window.endMs) }),
   };
   const accountKeys = account === null ? [] : [keys.account(account.id)];
   const accountArgs = account === null ? [] : [account.revision];

@@ -276,6 +276,8 @@ describe('POST /usage/reset', () => {
     expect(await usedBy('user_id=bob')).toEqual([1, 1]);
     const { results } = (await app.call('GET', '/audit-events')).body;
     expect(results[0]).toMatchObject({ type: 'counter.reset', target: 'counter:user=ann/day' });
+    const { window_start, resets_at } = answer.body;
+    expect(results[0]).toMatchObject({ before: { used: 2 }, after: { used: 0, window_start, resets_at } });
   });
 
   test("a counter of an account is that of the account's own calendar", async () => {

@@ -197,7 +197,7 @@ describe('a bad limits file', () => {
   });
 
   test.each([
-    ['a dimension twice', 'limits: [{ id: a, per: [user, user] }]', 'f:1:31: limits[0].per[1]: repeats "user"'],
+    ['a dimension twice', 'limits: [{ id: a, per: [user, user] }]', 'f:1:24: limits[0].per: repeats "user"'],
     ['a list at the top', '- 1', 'f:1:1: must be a mapping with the field limits'],
     ['a text at the top', 'limits', 'f:1:1: must be a mapping with the field limits'],
     ['limits that are no list', 'limits: {}', 'f:1:9: limits: must be a list: for no limits, write `[]`'],

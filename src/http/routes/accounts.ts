@@ -33,6 +33,9 @@ const settingsSchema = z
     brand_id: nameSchema.nullish(),
     parent_tenant_id: identifierSchema.nullish().describe('The account that this one is part of.'),
     default_preferences: jsonObjectSchema.nullish(),
+    // What answers add: taken and ignored, so that what was read can be sent back changed.
+    created_at: z.unknown().optional().meta({ readOnly: true }),
+    updated_at: z.unknown().optional().meta({ readOnly: true }),
   })
   .meta({ id: 'AccountInput' });
 

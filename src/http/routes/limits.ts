@@ -125,8 +125,7 @@ export function limitRoutes(deps: {
       body: limitInputSchema,
       bodyExample: { per: ['user'], period: 'day', max: 50 },
       replies: {
-        200: { description: 'The limit, replaced.', schema: limitSchema },
-        201: { description: 'The limit, created.', schema: limitSchema },
+        200: { description: 'The limit, created or replaced.', schema: limitSchema },
         409: conflictReply,
       },
       async handle({ params, body, actor }) {
@@ -135,15 +134,12 @@ export function limitRoutes(deps: {
           return invalidInput([{ path: 'id', message: 'must be the id in the path, or left out' }]);
         }
         let limit = stored(body, id, nowMs(), null);
-        let created = true;
         const result = await configuration.change(actor, 'api', ({ limits }) => {
-          const before = limits.get(id);
-          created = before === undefined;
-          limit = stored(body, id, nowMs(), before ?? null);
+          limit = stored(body, id, nowMs(), limits.get(id) ?? null);
           return putLimit({ limits }, limit);
         });
         if ('refused' in result) return result.refused;
-        return { status: created ? 201 : 200, body: limit };
+        return { status: 200, body: limit };
       },
     }),
     route({

@@ -3,17 +3,12 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { spread, summary, table, whole } from './figures.mjs';
+import { FIVE_OF_A_USER } from './limits.mjs';
 import { startSendgate } from './processes.mjs';
 import { measureInTurns, ratios, warmUp } from './rounds.mjs';
 
 const USERS = 10_000;
 const BATCH = 100;
-const limits = ['hour', 'day', 'week', 'month', 'billing_period'].map((period) => ({
-  id: `user-${period}`,
-  per: ['user'],
-  period,
-  max: 1_000_000_000,
-}));
 
 /**
  * The command that a call makes Sendgate send to Redis, as MONITOR shows it. Its deadline is three quarters of the
@@ -60,7 +55,7 @@ export async function benchBatch({ nodes, redis, generator, rounds, seconds, pro
   const server = await startSendgate(path, {
     redisUrl: redis.url(),
     workspace: 'batch',
-    limits,
+    limits: FIVE_OF_A_USER,
     env: { SENDGATE_CHECK_TIMEOUT_MS: '60000' },
   });
   const scenario = (connections) => ({

@@ -1,24 +1,10 @@
 // What a check costs, beside what else an HTTP service does for one.
 import { spread, summary, table, whole } from './figures.mjs';
+import { FIVE_OF_A_USER, FIVE_SCOPES } from './limits.mjs';
 import { startSendgate, startServer } from './processes.mjs';
 import { measureInTurns, ratios, warmUp } from './rounds.mjs';
 
 const USERS = 10_000;
-const max = 1_000_000_000;
-/** What the union can do as well: one key, five periods. */
-const FIVE_OF_A_USER = ['hour', 'day', 'week', 'month', 'billing_period'].map((period) => ({
-  id: `user-${period}`,
-  per: ['user'],
-  period,
-  max,
-}));
-const FIVE_SCOPES = [
-  { id: 'all', per: [], period: 'hour', max },
-  { id: 'account', per: ['account'], period: 'month', max },
-  { id: 'user', per: ['user'], period: 'day', max },
-  { id: 'user-topic', per: ['user', 'topic'], period: 'day', max },
-  { id: 'account-topic', per: ['account', 'topic'], period: 'week', max },
-];
 
 /** What is measured on one version of Node.js, at one number of connections. */
 async function scenariosOn(node, redis, workspace) {

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
 /** A free port on loopback. */
@@ -13,17 +16,25 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a Redis of our own that writes nothing to disk. */
-export async function startRedis() {
+/**
+ * Starts a Redis of our own.
+ * @param options.appendOnly whether it writes an append-only file, as it should in production; else it keeps nothing
+ */
+export async function startRedis({ appendOnly = false } = {}) {
   const port = await freePort();
-  const program = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
+  const directory = mkdtempSync(join(tmpdir(), 'sendgate-bench-'));
+  const options = ['--port', port, '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+  const program = spawn('redis-server', [...options, '--appendonly', appendOnly ? 'yes' : 'no'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   program.on('error', (error) => {
     throw new Error(`redis-server cannot be started: ${error.message}`);
   });
   // Also when what is measured fails: nothing may stay behind.
-  process.on('exit', () => program.kill('SIGKILL'));
+  process.on('exit', () => {
+    program.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  });
   const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: null });
   client.on('error', () => undefined); // Until it listens.
   await client.ping();

@@ -14,7 +14,7 @@ export async function warmUp(scenarios, { generator, seconds }) {
  * Measures scenarios in turns, round after round, every other round backwards: whatever else the machine does then
  * falls on all of them alike, and what is compared is compared within a round.
  *
- * A scenario is {name, server, load, path?, connections}, and what it costs is told per decision: a call with a batch
+ * A scenario is {name, server, load, path?, connections, redis?}, and what it costs is told per decision: a call with a batch
  * of 100 messages is 100 decisions.
  *
  * @returns for each scenario, in their order, its figures of every round
@@ -29,7 +29,11 @@ export async function measureInTurns(scenarios, { redis, generator, rounds, seco
   return figures;
 }
 
-async function measure({ server, load, path, connections }, { redis, generator, seconds }) {
+async function measure(
+  { server, load, path, connections, redis: ownRedis },
+  { redis: commonRedis, generator, seconds },
+) {
+  const redis = ownRedis ?? commonRedis;
   const before = { server: await server.cpuMicros(), redis: await redis.cpuMicros() };
   const result = await generator.run({ server, path, load, connections, seconds });
   const after = { server: await server.cpuMicros(), redis: await redis.cpuMicros() };

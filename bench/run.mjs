@@ -1,16 +1,17 @@
 // Measures what docs/performance.md says, and writes a report in Markdown: `npm run bench`, or some of it with
-// `npm run bench -- checks batch users`. See that page for the variables.
+// `npm run bench -- checks batch users persistence`. See that page for the variables.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { benchBatch } from './batch.mjs';
 import { benchChecks } from './checks.mjs';
+import { benchPersistence } from './persistence.mjs';
 import { startLoadGenerator } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { benchUsers } from './users.mjs';
 
-const PARTS = { checks: benchChecks, batch: benchBatch, users: benchUsers };
+const PARTS = { checks: benchChecks, batch: benchBatch, users: benchUsers, persistence: benchPersistence };
 
 const numbers = (text) => text.split(',').map(Number);
 const { NODE_BINARIES, BENCH_ROUNDS, BENCH_SECONDS, BENCH_CONNECTIONS, BENCH_USERS } = process.env;
@@ -35,8 +36,8 @@ const settings = {
   nodes,
   redis,
   generator,
-  rounds: Number(BENCH_ROUNDS ?? 5),
-  seconds: Number(BENCH_SECONDS ?? 2),
+  rounds: Number(BENCH_ROUNDS ?? 9),
+  seconds: Number(BENCH_SECONDS ?? 1),
   connectionCounts: numbers(BENCH_CONNECTIONS ?? '1,16,64'),
   userCounts: numbers(BENCH_USERS ?? '1000,100000,1000000'),
   progress: (text) => console.error(`${new Date().toISOString()} ${text}`),

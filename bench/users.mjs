@@ -1,17 +1,12 @@
 // Whether a check costs the same however many users and overrides there are, and what a counter takes in memory.
 import { spread, table, whole } from './figures.mjs';
+import { FIVE_OF_A_USER } from './limits.mjs';
 import { startSendgate } from './processes.mjs';
 import { measureInTurns, ratios, warmUp } from './rounds.mjs';
 
 const OVERRIDES = 10_000;
 const CONNECTIONS = 64;
 const BATCH_MAX = 1_000;
-const limits = ['hour', 'day', 'week', 'month', 'billing_period'].map((period) => ({
-  id: `user-${period}`,
-  per: ['user'],
-  period,
-  max: 1_000_000_000,
-}));
 
 /** Does something for 0, 1, 2 … count - 1, some of them at a time. */
 async function forEach(count, atATime, work) {
@@ -41,14 +36,15 @@ export async function benchUsers({ nodes, redis, generator, rounds, seconds, use
   const { version, path } = nodes.at(-1);
   const memory = [];
   const scenarios = [];
-  const start = (database) => startSendgate(path, { redisUrl: redis.url(database), workspace: 'users', limits });
+  const start = (database) =>
+    startSendgate(path, { redisUrl: redis.url(database), workspace: 'users', limits: FIVE_OF_A_USER });
 
   for (const [index, users] of userCounts.entries()) {
     progress(`counting ${whole(users)} users on Node.js ${version}`);
     const server = await start(index + 1);
     const before = await redis.memoryBytes();
     await countEveryUser(server, users);
-    const counters = users * limits.length;
+    const counters = users * FIVE_OF_A_USER.length;
     memory.push([whole(users), whole(counters), whole(((await redis.memoryBytes()) - before) / counters)]);
     scenarios.push({ name: `${whole(users)} users`, server, load: { users }, connections: CONNECTIONS });
   }

@@ -62,6 +62,11 @@ export function hashOfKey(key: string): string {
   return hash('sha256', key, 'hex');
 }
 
+/** The id in a text of a key's form, or null when it has another. */
+export function idInKey(key: string): string | null {
+  return /^sg_([0-9A-Za-z]+)_[0-9A-Za-z]+$/.exec(key)?.[1] ?? null;
+}
+
 /** The number that changes whenever a key is created or revoked; null when none ever was. */
 export function readKeysRevision(redis: RedisClient, keys: Keys): Promise<string | null> {
   return redis.get(keys.apiKeysRevision);

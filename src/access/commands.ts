@@ -1,6 +1,6 @@
 import { identifierProblem } from '../limits/identifier';
 import type { Actor } from '../store/actor';
-import { type ApiKey, type ApiKeys, ROLES, type Role } from './api-keys';
+import { type ApiKey, type ApiKeys, idInKey, ROLES, type Role } from './api-keys';
 
 /** What a command wrote and how it ended. Both texts end in a newline, or are empty. */
 export interface CommandOutcome {
@@ -47,19 +47,20 @@ export async function listKeysCommand(
   return { stdout: keysTable(found), stderr: '', exitCode: 0 };
 }
 
-/** Revokes a key by its id. */
+/** Revokes a key by its id, or by the key itself, which has its id in it. */
 export async function revokeKeyCommand(
   { apiKeys }: { apiKeys: Pick<ApiKeys, 'revoke'> },
   input: { id: string },
 ): Promise<CommandOutcome> {
-  if (await apiKeys.revoke(ACTOR, 'cli', input.id)) {
+  const id = idInKey(input.id) ?? input.id;
+  if (await apiKeys.revoke(ACTOR, 'cli', id)) {
     return {
       stdout: '',
-      stderr: `Revoked the key ${input.id}. It is refused everywhere within 5 seconds.\n`,
+      stderr: `Revoked the key ${id}. It is refused everywhere within 5 seconds.\n`,
       exitCode: 0,
     };
   }
-  // Somebody may have pasted a whole key: it is not repeated.
+  // It may be a whole key: it is not repeated.
   return failed('There is no key with this id. "sendgate keys list" shows the ids.');
 }
 

@@ -37,7 +37,7 @@ export function limitInForce(limit: FileLimit['limit'], createdAt: string, updat
 
 /**
  * Reads a limits file: YAML in UTF-8 with a list `limits`, each as in `POST /limits` but with an id, and, if it likes,
- * `settings` as in `PATCH /settings`.
+ * `settings` as in `PATCH /settings`. A file without settings may also be that list itself.
  */
 export function parseLimitsFile(bytes: Uint8Array): ParsedFile {
   if (bytes.byteLength > FILE_MAX_BYTES) return { problems: [tooLarge()] };
@@ -88,8 +88,12 @@ const TOP_LEVEL = ['limits', 'settings'];
 
 function readFile({ value, placeOf }: YamlSource, report: Report): LimitsFile {
   const file: LimitsFile = { limits: [], settings: {} };
+  if (Array.isArray(value)) {
+    readLimits(value, [], file, placeOf, report);
+    return file;
+  }
   if (!isMapping(value)) {
-    report([], 'must be a mapping with the field limits');
+    report([], 'must be a mapping with the field limits, or the list of limits itself');
     return file;
   }
   for (const name of Object.keys(value)) {
@@ -106,12 +110,24 @@ function readFile({ value, placeOf }: YamlSource, report: Report): LimitsFile {
     report(['limits'], value.limits === undefined ? 'is missing' : 'must be a list: for no limits, write `[]`');
     return file;
   }
-  if (value.limits.length > FILE_MAX_LIMITS) {
-    report(['limits', FILE_MAX_LIMITS], `is one too many: a file has at most ${FILE_MAX_LIMITS} limits`);
-    return file;
+  readLimits(value.limits, ['limits'], file, placeOf, report);
+  return file;
+}
+
+/** Reads the list of limits, which stands at a path of the file. */
+function readLimits(
+  items: readonly unknown[],
+  at: Path,
+  file: LimitsFile,
+  placeOf: YamlSource['placeOf'],
+  report: Report,
+): void {
+  if (items.length > FILE_MAX_LIMITS) {
+    report([...at, FILE_MAX_LIMITS], `is one too many: a file has at most ${FILE_MAX_LIMITS} limits`);
+    return;
   }
-  value.limits.forEach((item: unknown, index) => {
-    const path = ['limits', index];
+  items.forEach((item, index) => {
+    const path = [...at, index];
     const limit = limitInputSchema.safeParse(item, { error: wordsOf });
     if (!limit.success) reportIssues(limit.error.issues, path, report);
     if (isMapping(item) && item.id === undefined) {
@@ -120,18 +136,18 @@ function readFile({ value, placeOf }: YamlSource, report: Report): LimitsFile {
       file.limits.push({ limit: limit.data as FileLimit['limit'], index, ...placeOf(path) });
     }
   });
-  reportDuplicates(file.limits, report);
-  return file;
+  reportDuplicates(file.limits, at, report);
 }
 
-function reportDuplicates(limits: FileLimit[], report: Report): void {
+function reportDuplicates(limits: FileLimit[], at: Path, report: Report): void {
   const set = createLimitSet();
   const byId = new Map<string, FileLimit>();
   for (const entry of limits) {
     const { limit, index } = entry;
     const same = byId.get(limit.id);
     if (same !== undefined) {
-      report(['limits', index, 'id'], `is the id of limits[${same.index}] too (line ${same.line})`);
+      const first = pathText([...at, same.index]);
+      report([...at, index, 'id'], `is the id of ${first} too (line ${same.line})`);
       continue;
     }
     byId.set(limit.id, entry);
@@ -143,10 +159,8 @@ function reportDuplicates(limits: FileLimit[], report: Report): void {
       continue;
     }
     const other = byId.get(conflict.id)!;
-    report(
-      ['limits', index],
-      `"${limit.id}" ${sameGround(candidate)} as "${conflict.id}" (limits[${other.index}], line ${other.line})`,
-    );
+    const place = `${pathText([...at, other.index])}, line ${other.line}`;
+    report([...at, index], `"${limit.id}" ${sameGround(candidate)} as "${conflict.id}" (${place})`);
   }
 }
 

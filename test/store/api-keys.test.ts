@@ -312,6 +312,13 @@ describe('on the command line', () => {
     expect(await listKeysCommand({ apiKeys }, {})).toMatchObject({ stdout: '', exitCode: 0 });
   });
 
+  test('a key is revoked by itself too, for whoever has no more than that', async () => {
+    const created = await createKeyCommand({ apiKeys }, { roles: ['check'] });
+    const revoked = await revokeKeyCommand({ apiKeys }, { id: created.stdout.trim() });
+    expect(revoked).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/^Revoked the key \w{8}\. /) });
+    expect(await apiKeys.list()).toEqual([]);
+  });
+
   test('a revocation of what is not there fails in words, which do not repeat what may be a secret', async () => {
     const outcome = await revokeKeyCommand({ apiKeys }, { id: 'sg_abc_secret' });
     expect(outcome).toEqual({

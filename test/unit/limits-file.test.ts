@@ -66,6 +66,19 @@ describe('a limits file says', () => {
     ]);
   });
 
+  test('the same when it is the list itself', () => {
+    const list = '- { id: a, per: [user], period: day, max: 5 }\n- { id: b, per: [user], period: hour, max: 5 }\n';
+    expect(fileOf(list).limits.map(({ limit, line }) => [limit.id, line])).toEqual([
+      ['a', 1],
+      ['b', 2],
+    ]);
+    expect(fileOf('[]')).toEqual({ limits: [], settings: {} });
+    expect(problemsOf(list.replace('b', 'a'))).toEqual(['f:2:9: [1].id: is the id of [0] too (line 1)']);
+    expect(problemsOf(list.replace('hour', 'day'))).toEqual([
+      'f:2:3: [1]: "b" has the same per, period, mode and where as "a" ([0], line 1)',
+    ]);
+  });
+
   test('only the settings that it names', () => {
     expect(fileOf('limits: []\nsettings: { timezone: America/New_York, exempt_topics: [otp] }').settings).toEqual({
       timezone: 'America/New_York',
@@ -198,7 +211,8 @@ describe('a bad limits file', () => {
 
   test.each([
     ['a dimension twice', 'limits: [{ id: a, per: [user, user] }]', 'f:1:24: limits[0].per: repeats "user"'],
-    ['a list at the top', '- 1', 'f:1:1: must be a mapping with the field limits'],
+    ['a list of anything else at the top', '- 1', 'f:1:3: [0]: must be a mapping'],
+    ['a wrong limit in a list at the top', '- id: a\n  max: x', 'f:2:8: [0].max: must be a number'],
     ['a text at the top', 'limits', 'f:1:1: must be a mapping with the field limits'],
     ['limits that are no list', 'limits: {}', 'f:1:9: limits: must be a list: for no limits, write `[]`'],
     ['settings of nothing', `${ONE}settings:`, 'f:3:10: settings: must be a mapping'],

@@ -25,4 +25,5 @@ export const identifierSchema = z
     const problem = identifierProblem(value);
     if (problem !== null) context.addIssue({ code: 'custom', message: problem });
   })
-  .meta({ minLength: 1, maxLength: IDENTIFIER_MAX_CHARACTERS, pattern: '^[^\\p{Cc}]*$' });
+  // The same as \p{Cc}, in what every validator of a document can read.
+  .meta({ minLength: 1, maxLength: IDENTIFIER_MAX_CHARACTERS, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' });

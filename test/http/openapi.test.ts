@@ -170,6 +170,14 @@ test('every schema is one that can be checked against, and every component is us
   }
 });
 
+test('its patterns are regular expressions in every dialect, not in that of JavaScript alone', () => {
+  const patterns = new Set(
+    [...committed.matchAll(/"pattern": ("(?:[^"\\]|\\.)*")/g)].map(([, text]) => JSON.parse(text!)),
+  );
+  expect(patterns.size).toBeGreaterThan(0);
+  for (const pattern of patterns) expect(pattern).not.toMatch(/\\p\{|\(\?/i);
+});
+
 test.each(operations.map((one) => [`${one.method} ${one.path}`, one] as const))(
   '%s is there, asks for the key that it says, and refuses bad input as it says',
   async (_name, { method, path, operation }) => {

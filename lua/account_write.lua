@@ -3,7 +3,7 @@
 -- KEYS[1] account   hash: revision, json, settings, parent, created_ms, updated_ms
 -- KEYS[2] accounts  sorted set: the ids of the accounts that have settings
 -- KEYS[3] children  sorted set: parent's id, newline, child's id
--- KEYS[4] revision  string: the last revision that was given out
+-- KEYS[4] revision  hash: `last`, the last revision that was given out
 -- KEYS[5] audit     stream
 -- ARGV[1] id
 -- ARGV[2] settings  JSON of all that the caller may set, or '' to remove
@@ -38,8 +38,8 @@ else
   local now = now_ms()
   -- Never behind the time, so that a database that was lost, or brought back from a backup, does not give out again
   -- what some process remembers from before.
-  local revision = math.max(now, tonumber(redis.call('GET', counter) or '0') + 1)
-  redis.call('SET', counter, string.format('%.0f', revision))
+  local revision = math.max(now, tonumber(redis.call('HGET', counter, 'last') or '0') + 1)
+  redis.call('HSET', counter, 'last', string.format('%.0f', revision))
   reply = { revision, tonumber(old[4] or now), now }
   redis.call('HSET', account, 'revision', reply[1], 'json', json, 'settings', settings, 'parent', parent,
     'created_ms', reply[2], 'updated_ms', now)

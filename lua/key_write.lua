@@ -1,7 +1,7 @@
 -- Creates or revokes one API key, and writes that into the audit trail.
 --
 -- KEYS[1] keys      hash: the SHA-256 of a key, in hex -> its JSON
--- KEYS[2] revision  raised with every change, so that processes know when to read the keys again
+-- KEYS[2] revision  hash: `last`, raised with every change, so that processes know when to read the keys again
 -- KEYS[3] audit     stream
 -- ARGV[1] id        the key's
 -- ARGV[2] hash      its SHA-256, to create it; '' to revoke it
@@ -43,7 +43,7 @@ else
 end
 
 -- Revisions start at the time, so that those of a database that was lost and begun again are never taken for its own.
-redis.call('SET', revision, now_ms(), 'NX')
-redis.call('INCR', revision)
+redis.call('HSETNX', revision, 'last', now_ms())
+redis.call('HINCRBY', revision, 'last', 1)
 audit(KEYS[3], ARGV[6], ARGV[4], ARGV[5], event)
 return 1

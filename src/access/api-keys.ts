@@ -69,7 +69,7 @@ export function idInKey(key: string): string | null {
 
 /** The number that changes whenever a key is created or revoked; null when none ever was. */
 export function readKeysRevision(redis: RedisClient, keys: Keys): Promise<string | null> {
-  return redis.get(keys.apiKeysRevision);
+  return redis.hget(keys.apiKeysRevision, 'last');
 }
 
 /** Every key by its hash. */

@@ -23,11 +23,11 @@ export interface Keys {
   readonly audit: string;
   /** Hash: the SHA-256 of an API key to its JSON. */
   readonly apiKeys: string;
-  /** Counter: raised with every change of the API keys. */
+  /** Hash: `last`, raised with every change of the API keys. Strings are what has a TTL, and nothing else. */
   readonly apiKeysRevision: string;
   /** Sorted set, all of score 0: the ids of the accounts that have settings. */
   readonly accounts: string;
-  /** Counter: the last revision given to an account's settings. Never reused, also not after a removal. */
+  /** Hash: `last`, the last revision given to an account's settings. Never reused, also not after a removal. */
   readonly accountRevision: string;
   /** Sorted set, all of score 0: a parent account's id, a newline, and the id of an account that names it. */
   readonly accountChildren: string;

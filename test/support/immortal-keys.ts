@@ -1,10 +1,11 @@
 import Redis from 'ioredis';
 
-/** A counter or the record of a message: `sg:{workspace}:c:…` or `sg:{workspace}:m:…`. */
-const MUST_EXPIRE = /^sg:\{[^}]*\}:[cm]:/;
+/** What Sendgate itself names: not the queues. */
+const OURS = /^sg:\{[^}]*\}:[a-z]+(?::|$)/;
 
 /**
- * The counters and message records that would stay in Redis for ever, which none may: each must have a TTL.
+ * The counters and message records that would stay in Redis for ever, which none may: each must have a TTL. They are
+ * strings, and so that anybody can look, nothing else is.
  * @param ports of every node on 127.0.0.1 that holds keys
  */
 export async function immortalKeys(ports: number[]): Promise<string[]> {
@@ -16,8 +17,10 @@ async function immortalKeysOf(port: number): Promise<string[]> {
   const redis = new Redis({ host: '127.0.0.1', port });
   const immortal: string[] = [];
   try {
-    for await (const batch of redis.scanStream({ match: 'sg:{*', count: 1_000 }) as AsyncIterable<string[]>) {
-      const keys = batch.filter((key) => MUST_EXPIRE.test(key));
+    for await (const batch of redis.scanStream({ match: 'sg:{*', type: 'string', count: 1_000 }) as AsyncIterable<
+      string[]
+    >) {
+      const keys = batch.filter((key) => OURS.test(key));
       const ttls = (await redis.pipeline(keys.map((key) => ['pttl', key])).exec()) ?? [];
       keys.forEach((key, index) => {
         const [error, ttl] = ttls[index]!;

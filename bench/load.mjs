@@ -22,7 +22,7 @@ process.on('message', async ({ url, headers, load, connections, seconds }) => {
     connections,
     duration: seconds,
     method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json' },
+    headers,
     requests: [{ setupRequest: (request) => ({ ...request, body: body(load) }) }],
   });
   const { non2xx, errors, timeouts } = result;

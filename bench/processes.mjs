@@ -6,6 +6,8 @@ import { freePort } from './redis.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const API_KEY = 'a-key-for-measurements-only';
+/** Every server is sent the same requests, whether or not it looks at the key. */
+const headers = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' };
 
 function start(node, script, args, env) {
   const child = spawn(node, ['--require', here('report-cpu.cjs'), here(script), ...args], {
@@ -34,7 +36,7 @@ function start(node, script, args, env) {
 export async function startServer(node, script, args = [], env = {}) {
   const server = start(node, `servers/${script}`, args, env);
   const [{ port }] = await once(server.child, 'message');
-  return { ...server, url: `http://127.0.0.1:${port}`, headers: {} };
+  return { ...server, url: `http://127.0.0.1:${port}` };
 }
 
 /** Starts Sendgate's API as an operator would, with an API key, and puts limits in force. */
@@ -50,7 +52,6 @@ export async function startSendgate(node, { redisUrl, workspace, limits, env = {
     ...env,
   });
   const url = `http://127.0.0.1:${port}`;
-  const headers = { authorization: `Bearer ${API_KEY}` };
   for (;;) {
     if (server.child.exitCode !== null) throw new Error('Sendgate ended at its start.');
     const response = await fetch(`${url}/readyz`).catch(() => null);
@@ -60,11 +61,10 @@ export async function startSendgate(node, { redisUrl, workspace, limits, env = {
   const sendgate = {
     ...server,
     url,
-    headers,
     async post(path, body) {
       const response = await fetch(url + path, {
         method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
+        headers,
         body: JSON.stringify(body),
       });
       if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
@@ -82,7 +82,7 @@ export function startLoadGenerator() {
     stop,
     /** Sends a load for some seconds over so many connections. @throws Error when anything was not answered 2xx */
     async run({ server, path = '/check', load, connections, seconds }) {
-      child.send({ url: server.url + path, headers: server.headers, load, connections, seconds });
+      child.send({ url: server.url + path, headers, load, connections, seconds });
       const [result] = await once(child, 'message');
       if (result.failed > 0 || result.answered === 0) {
         throw new Error(`${path}: ${result.answered} answered, ${result.failed} failed`);

@@ -1,7 +1,7 @@
 import Redis from 'ioredis';
 
 /** What Sendgate itself names: not the queues. */
-const OURS = /^sg:\{[^}]*\}:[a-z]+(?::|$)/;
+const OURS = /^sg:\{[^}]*\}:(?!q:)/;
 
 /**
  * The counters and message records that would stay in Redis for ever, which none may: each must have a TTL. They are

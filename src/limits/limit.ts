@@ -24,20 +24,34 @@ export const limitIdSchema = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -' });
 
-const whereSchema = z
+/** Values of dimensions, as a caller writes them: an account is also called a tenant. */
+export const dimensionValuesSchema = z
   .strictObject({
     user: identifierSchema.optional(),
     account: identifierSchema.optional(),
+    tenant: identifierSchema.optional().describe('The same as account.'),
     topic: identifierSchema.optional(),
     channel: identifierSchema.optional(),
   })
-  .refine((where) => Object.values(where).some((value) => value !== undefined), {
-    error: 'must name a user, account, topic or channel',
+  .superRefine(({ account, tenant }, context) => {
+    if (account !== undefined && tenant !== undefined && account !== tenant) {
+      context.addIssue({ code: 'custom', path: ['tenant'], message: 'must be the same as account' });
+    }
+  })
+  .transform(({ tenant, ...values }): Where => {
+    if (tenant === undefined) return values;
+    const { user, topic, channel } = values;
+    return { ...(user && { user }), account: tenant, ...(topic && { topic }), ...(channel && { channel }) };
   });
 
+const whereSchema = dimensionValuesSchema.refine((where) => Object.values(where).some((value) => value !== undefined), {
+  error: 'must name a user, account, topic or channel',
+});
+
 const perSchema = z
-  .array(z.enum(DIMENSIONS))
+  .array(z.enum([...DIMENSIONS, 'tenant']))
   .max(DIMENSIONS.length)
+  .transform((per) => per.map((dimension) => (dimension === 'tenant' ? 'account' : dimension)))
   .superRefine((per, context) => {
     const repeated = per.find((dimension, index) => per.indexOf(dimension) !== index);
     if (repeated !== undefined) context.addIssue({ code: 'custom', message: `repeats "${repeated}"` });
@@ -45,7 +59,9 @@ const perSchema = z
   .meta({ uniqueItems: true });
 
 const limitFields = {
-  per: perSchema.describe('What is counted: any subset of account, user, topic, channel. [] counts all messages.'),
+  per: perSchema.describe(
+    'What is counted: any subset of account (or tenant, the same), user, topic, channel. [] counts all messages.',
+  ),
   period: z.enum(PERIODS).describe('The calendar period over which messages are counted.'),
   max: z
     .int()

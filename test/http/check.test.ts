@@ -284,7 +284,8 @@ describe('POST /usage/reset', () => {
     await app.call('PUT', '/accounts/acme', { timezone: 'Pacific/Kiritimati' });
     await limit({ id: 'account', per: ['account'], max: 1 });
     await post('/check', { user_id: 'ann', account_id: 'acme' });
-    const { body } = await post('/usage/reset', { per: { account: 'acme' }, period: 'day' });
+    const { body } = await post('/usage/reset', { per: { tenant: 'acme' }, period: 'day' });
+    expect(body.per).toEqual({ account: 'acme' });
     expect(body).toMatchObject({ used_before: 1, resets_at: expect.stringMatching(/T10:00:00\.000Z$/) });
     expect((await post('/check', { user_id: 'ann', account_id: 'acme' })).body.allowed).toBe(true);
   });

@@ -83,6 +83,14 @@ test('all dimensions, periods and policies there are can be had', async () => {
   });
 });
 
+test('an account is also called a tenant', async () => {
+  const { body } = await post({ id: 'acme', ...BASE, per: ['user', 'tenant'], where: { tenant: 'acme', user: 'ann' } });
+  expect(body).toMatchObject({ per: ['user', 'account'], where: { account: 'acme', user: 'ann' } });
+  expect(body.where).not.toHaveProperty('tenant');
+  const same = { id: 'same', ...BASE, per: ['account', 'user'], where: { user: 'ann', account: 'acme' } };
+  expectProblem(await post(same), 409, 'where');
+});
+
 test('409 for a taken id, and for one that counts the same for the same messages; neither changes anything', async () => {
   await post({ id: 'one', ...BASE });
   expectProblem(await post({ id: 'one', ...BASE, period: 'week' }), 409, 'id');
@@ -109,6 +117,8 @@ test.each<[string, Record<string, unknown>, string]>([
   ['a max above 10^12', { ...BASE, max: 1_000_000_000_001 }, 'max'],
   ['a per that repeats', { ...BASE, per: ['user', 'topic', 'user'] }, 'per'],
   ['a per of what there is not', { ...BASE, per: ['planet'] }, 'per.0'],
+  ['a per that repeats in other words', { ...BASE, per: ['account', 'tenant'] }, 'per'],
+  ['a where of two accounts', { ...BASE, where: { account: 'acme', tenant: 'bolt' } }, 'where.tenant'],
   ['a where that names nothing', { ...BASE, where: {} }, 'where'],
   ['a where of what there is not', { ...BASE, where: { planet: 'x' } }, 'where.planet'],
   ['a where of no id', { ...BASE, where: { user: 'a\nb' } }, 'where.user'],

@@ -184,7 +184,7 @@ describe('a bad limits file', () => {
       'f:9:20: limits[0].on_redis_down: must be one of deny, allow, local',
       'f:10:5: limits[1].period: is missing',
       'f:10:5: limits[1].id: is missing: it tells a changed limit from a new one',
-      'f:10:23: limits[1].per[2]: must be one of user, account, topic, channel',
+      'f:10:23: limits[1].per[2]: must be one of user, account, topic, channel, tenant',
       'f:11:10: limits[1].max: must be at most 1000000000000',
       'f:12:5: limits[2]: must be a mapping',
       'f:13:4: limits[3]: must be a mapping',

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Gate } from '../../gate/gate';
 import { instantText } from '../../limits/decision';
-import { identifierSchema } from '../../limits/identifier';
-import { DIMENSIONS, PERIODS } from '../../limits/limit';
+import { DIMENSIONS, dimensionValuesSchema, PERIODS } from '../../limits/limit';
 import { type Route, route } from '../contract';
 import { limitUsageSchema, messageOfQuery, usageQuerySchema } from '../decision-schemas';
 import { unavailable } from './check';
@@ -37,14 +36,7 @@ export function usageRoutes({ gate }: { gate: Gate }): Route[] {
         'The counter of those values over the present window of the period. What messages counted before the reset is not given back a second time by a release.',
       role: 'admin',
       body: z.strictObject({
-        per: z
-          .strictObject({
-            user: identifierSchema.optional(),
-            account: identifierSchema.optional(),
-            topic: identifierSchema.optional(),
-            channel: identifierSchema.optional(),
-          })
-          .describe('The values of the counter: {} is the counter of all messages.'),
+        per: dimensionValuesSchema.describe('The values of the counter: {} is the counter of all messages.'),
         period: z.enum(PERIODS),
       }),
       bodyExample: { per: { user: 'ann' }, period: 'day' },

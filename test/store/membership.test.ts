@@ -386,6 +386,8 @@ describe('a removal that is cut off', () => {
         redis: afterEach10th(failing, () => {
           steps += 1;
           if (steps === 1) killed = server.kill();
+          // The next step waits for the end: on a busy machine the removal would be done before it.
+          return killed;
         }),
         scripts: loadScripts(),
         keys: createKeys(own.keys.workspace),
@@ -408,7 +410,7 @@ describe('a removal that is cut off', () => {
 });
 
 /** The same connection, which calls back after every tenth script. */
-function afterEach10th(redis: RedisClient, call: () => void): RedisClient {
+function afterEach10th(redis: RedisClient, call: () => unknown): RedisClient {
   let scripts = 0;
   return new Proxy(redis, {
     get(target, name) {
@@ -417,7 +419,7 @@ function afterEach10th(redis: RedisClient, call: () => void): RedisClient {
       return async (...args: unknown[]) => {
         const reply = await value.apply(target, args);
         scripts += 1;
-        if (scripts % 10 === 0) call();
+        if (scripts % 10 === 0) await call();
         return reply;
       };
     },

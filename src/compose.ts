@@ -35,7 +35,7 @@ import { type ConfigurationStore, createConfigurationStore } from './store/confi
 import { connectFailingFast, connectPatiently, type RedisClient, type RedisTarget } from './store/connection';
 import { resetCounter } from './store/counters';
 import { createDecisionStore } from './store/decisions';
-import { isRedisUnavailable, redisFailureReason, redisWords } from './store/failure';
+import { isRedisUnavailable, redisAdvice, redisFailureReason, redisWords } from './store/failure';
 import { createKeys } from './store/keys';
 import { createLink, type Link } from './store/link';
 import { type Pulse, startPulse } from './store/pulse';
@@ -106,7 +106,9 @@ function watchRedis(redis: RedisClient, link: Link, logger: Logger, awayWords: s
     link,
     onChange(beats, error) {
       if (beats) logger.info(seen ? 'Redis answers again.' : 'Redis answers.');
-      else if (seen) logger.warn(`Redis does not answer: ${awayWords}`, { reason: redisWords(error) });
+      else if (redisAdvice(error) !== null) {
+        logger.error(`Redis cannot be used: ${redisAdvice(error)}`, { reason: redisWords(error) });
+      } else if (seen) logger.warn(`Redis does not answer: ${awayWords}`, { reason: redisWords(error) });
       else logger.info('Waiting for Redis.', { reason: redisWords(error) });
       seen ||= beats;
     },
@@ -244,8 +246,12 @@ export function composeApi(
       called: metrics.called,
       tooLate: metrics.tooLate,
       fault: occasionally(monotonicMs, (error, unwritten) => {
-        // That Redis is away is said once, where it is noticed.
-        if (redisFailureReason(error) === null) logger.error('A decision failed.', { error, unwritten });
+        const reason = redisFailureReason(error);
+        if (reason === null) logger.error('A decision failed.', { error, unwritten });
+        // That Redis is away is said once, where it is noticed. One that answers, but is full or a replica, is not.
+        if (reason === 'refused') {
+          logger.warn('Redis answers, and refuses to decide.', { reason: redisWords(error), unwritten });
+        }
       }),
     },
     checkTimeoutMs: config.checkTimeoutMs,

@@ -1,7 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Cluster, type RedisOptions as LibraryOptions, Redis } from 'ioredis';
-
-type RedisOptions = LibraryOptions & { replyMapping?: 'legacy' };
+import { createSecureContext } from 'node:tls';
+import { type Cluster, type ClusterOptions, Redis } from 'ioredis';
+import { connectCluster } from './cluster';
+import { isFromReplica } from './failure';
+import { connectBySentinel } from './sentinel';
+import { type Address, type RedisOptions, WriterConnector, withDuplicates } from './socket';
 
 /** A connection to a Redis, a Sentinel group or a Cluster. */
 export type RedisClient = Redis | Cluster;
@@ -10,10 +14,21 @@ export type RedisClient = Redis | Cluster;
 export type RedisTarget =
   | { kind: 'standalone'; options: RedisOptions }
   | { kind: 'sentinel'; options: RedisOptions }
-  | { kind: 'cluster'; nodes: { host: string; port: number }[]; options: RedisOptions };
+  | { kind: 'cluster'; nodes: Address[]; options: RedisOptions };
 
 const FORMS =
   'redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://';
+
+/** The parameters, and the schemes that each is for. */
+const PARAMETERS: Record<string, RegExp> = {
+  db: /^(?:unix|rediss?)$/,
+  tls_ca: /^rediss/,
+  tls_cert: /^rediss/,
+  tls_key: /^rediss/,
+  tls_servername: /^rediss/,
+  sentinel_username: /sentinel$/,
+  sentinel_password: /sentinel$/,
+};
 
 /**
  * Reads a Redis URL:
@@ -39,19 +54,12 @@ export function parseRedisUrl(text: string): RedisTarget {
     if (username !== '') options.username = username;
     if (separator !== -1) options.password = decode(credentials.slice(separator + 1), 'password');
   }
-  if (scheme.startsWith('rediss')) options.tls = tlsOptions(parameters);
-  const known = new Set([
-    'db',
-    'tls_ca',
-    'tls_cert',
-    'tls_key',
-    'tls_servername',
-    'sentinel_username',
-    'sentinel_password',
-  ]);
   for (const name of parameters.keys()) {
-    if (!known.has(name)) throw new Error(`has a parameter that is not known: ${name}`);
+    const schemes = PARAMETERS[name];
+    if (schemes === undefined) throw new Error(`has a parameter that is not known: ${name}`);
+    if (!schemes.test(scheme)) throw new Error(`has a parameter that means nothing with ${scheme}://: ${name}`);
   }
+  if (scheme.startsWith('rediss')) options.tls = tlsOptions(parameters);
 
   switch (scheme) {
     case 'unix':
@@ -111,7 +119,7 @@ function database(text: string | null | undefined): { db?: number } {
   return { db: Number(text) };
 }
 
-function parseHosts(text: string, defaultPort: number): { host: string; port: number }[] {
+function parseHosts(text: string, defaultPort: number): Address[] {
   return text.split(',').map((part) => {
     const match = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(part);
     const port = Number(match?.[2] ?? defaultPort);
@@ -123,14 +131,29 @@ function parseHosts(text: string, defaultPort: number): { host: string; port: nu
 function tlsOptions(parameters: URLSearchParams): NonNullable<RedisOptions['tls']> {
   const read = (name: string) => {
     const path = parameters.get(name);
-    return path === null ? undefined : readFileSync(path);
+    if (path === null) return undefined;
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw new Error(`names a ${name} that cannot be read: ${(error as Error).message}`);
+    }
   };
-  const [ca, cert, key, servername] = [
-    read('tls_ca'),
-    read('tls_cert'),
-    read('tls_key'),
-    parameters.get('tls_servername'),
-  ];
+  const ca = read('tls_ca');
+  const cert = read('tls_cert');
+  const key = read('tls_key');
+  const servername = parameters.get('tls_servername');
+  if ((cert === undefined) !== (key === undefined)) throw new Error('must have tls_cert and tls_key together');
+  try {
+    // TLS itself takes a file without a certificate for one that trusts nobody more.
+    if (ca !== undefined) new X509Certificate(ca);
+  } catch {
+    throw new Error('names a tls_ca that is not a certificate in PEM');
+  }
+  try {
+    if (cert !== undefined && key !== undefined) createSecureContext({ cert, key });
+  } catch {
+    throw new Error('names a tls_cert and a tls_key that are not a certificate in PEM and its key');
+  }
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
@@ -149,54 +172,86 @@ export interface ConnectionOptions {
   reconnectMs: number;
 }
 
+/** What both kinds of connection do. */
+function commonOptions(target: RedisTarget, { name, reconnectMs }: ConnectionOptions): RedisOptions {
+  return {
+    ...target.options,
+    connectionName: name,
+    retryStrategy: () => reconnectMs,
+    // A master that has become a replica: another connection finds the new one. The command is not sent again.
+    reconnectOnError: isFromReplica,
+    // How often a Redis that reads its data from disk is asked whether it is done, at most.
+    maxLoadingRetryTime: reconnectMs,
+    // A connection that is given up is given up now: what it still brings is of no use.
+    disconnectTimeout: reconnectMs,
+  };
+}
+
+function open(target: RedisTarget, options: RedisOptions, clusterOptions: ClusterOptions): RedisClient {
+  switch (target.kind) {
+    case 'standalone':
+      return withDuplicates(new Redis({ ...options, Connector: WriterConnector }), endWhenTold);
+    case 'sentinel':
+      return withDuplicates(connectBySentinel(options), endWhenTold);
+    case 'cluster':
+      return withDuplicates(connectCluster(target.nodes, options, clusterOptions), endWhenTold);
+  }
+}
+
+/**
+ * Makes a connection that is told to disconnect while it waits to be made again end there and then: ioredis would only
+ * give up waiting, and leave those who wait for its end, as BullMQ's worker does, without one.
+ */
+function endWhenTold(connection: RedisClient): void {
+  const disconnect = connection.disconnect.bind(connection);
+  connection.disconnect = (reconnect = false) => {
+    // A connection that was never made is one that ioredis ends at once.
+    if (!reconnect && connection.status === 'reconnecting') connection.status = 'wait';
+    disconnect(reconnect);
+  };
+}
+
 /**
  * Opens the connection of an API: it fails fast. Nothing is queued while Redis is away, and no command is ever sent
  * twice, because a check that is sent twice counts twice.
  */
-export function connectFailingFast(
-  target: RedisTarget,
-  { name, commandTimeoutMs, reconnectMs }: ConnectionOptions,
-): RedisClient {
-  const common: RedisOptions = {
-    ...target.options,
-    connectionName: name,
+export function connectFailingFast(target: RedisTarget, connection: ConnectionOptions): RedisClient {
+  const { commandTimeoutMs, reconnectMs } = connection;
+  const options: RedisOptions = {
+    ...commonOptions(target, connection),
     commandTimeout: commandTimeoutMs,
     // A peer that is gone without a word is noticed here: what is on its way is given up, and a new connection tried.
     socketTimeout: commandTimeoutMs * 2,
     connectTimeout: Math.max(commandTimeoutMs, 1_000),
+    enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: () => reconnectMs,
-    // A master that has become a replica: another connection finds the new one. The command is not sent again.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     // One answer at a time in the shape of RESP2: the replies of scripts are the same in both.
     protocol: 2,
   };
-  if (target.kind === 'cluster') {
-    return new Cluster(target.nodes, {
-      redisOptions: common,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: () => reconnectMs,
-      // A connection that closed may have delivered its command: only redirections, which did nothing, are followed.
-      retryDelayOnFailover: 0,
-      retryDelayOnClusterDown: 0,
-      slotsRefreshTimeout: Math.max(commandTimeoutMs, 1_000),
-    });
-  }
-  return new Redis({ ...common, enableOfflineQueue: false });
+  return open(target, options, {
+    enableOfflineQueue: false,
+    clusterRetryStrategy: () => reconnectMs,
+    // A connection that closed may have delivered its command: only redirections, which did nothing, are followed.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    slotsRefreshTimeout: Math.max(commandTimeoutMs, 1_000),
+  });
 }
 
+/**
+ * How long a worker's Redis may be silent after a command before it counts as gone, in milliseconds. BullMQ's commands
+ * wait in Redis for at most ten seconds.
+ */
+const PATIENT_SOCKET_TIMEOUT_MS = 30_000;
+
 /** Opens the connection of a worker: it waits for Redis as long as it takes. */
-export function connectPatiently(target: RedisTarget, { name, reconnectMs }: ConnectionOptions): RedisClient {
-  const common: RedisOptions = {
-    ...target.options,
-    connectionName: name,
+export function connectPatiently(target: RedisTarget, connection: ConnectionOptions): RedisClient {
+  const { reconnectMs } = connection;
+  const options: RedisOptions = {
+    ...commonOptions(target, connection),
+    socketTimeout: PATIENT_SOCKET_TIMEOUT_MS,
     maxRetriesPerRequest: null,
-    retryStrategy: () => reconnectMs,
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
-  if (target.kind === 'cluster') {
-    return new Cluster(target.nodes, { redisOptions: common, clusterRetryStrategy: () => reconnectMs });
-  }
-  return new Redis(common);
+  return open(target, options, { clusterRetryStrategy: () => reconnectMs });
 }

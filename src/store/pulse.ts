@@ -1,4 +1,5 @@
 import type { RedisClient } from './connection';
+import { redisAdvice } from './failure';
 import type { Link } from './link';
 
 /** Whether Redis answers, looked at once a second: a connection that is open says nothing about that. */
@@ -14,8 +15,8 @@ const TIMEOUT_MS = 1_000;
 
 /**
  * Begins to watch a connection.
- * @param deps.onChange told whenever it begins or ceases to answer, and once when it does not from the start; with the
- *   error that was seen last
+ * @param deps.onChange told whenever it begins or ceases to answer, once when it does not from the start, and again when
+ *   there turns out to be something that the operator has to mend; with the error that was seen last since it answered
  */
 export function startPulse(deps: {
   redis: RedisClient;
@@ -25,6 +26,7 @@ export function startPulse(deps: {
   const { redis, link, onChange } = deps;
   let beats = false;
   let told: boolean | undefined;
+  let toldAdvice: string | null = null;
   let stopped = false;
   let asking = false;
   let lastError: unknown;
@@ -32,8 +34,11 @@ export function startPulse(deps: {
   function learn(answered: boolean): void {
     if (stopped) return;
     beats = answered;
-    if (told === beats) return;
+    if (beats) lastError = undefined;
+    const advice = redisAdvice(lastError);
+    if (told === beats && (advice === null || advice === toldAdvice)) return;
     told = beats;
+    toldAdvice = advice;
     onChange(beats, lastError);
   }
 

@@ -1,4 +1,6 @@
-import { connectFailingFast, parseRedisUrl } from '../../src/store/connection';
+import { once } from 'node:events';
+import Redis from 'ioredis';
+import { connectFailingFast, connectPatiently, parseRedisUrl } from '../../src/store/connection';
 import { isRedisUnavailable, redisFailureReason } from '../../src/store/failure';
 import { createLink } from '../../src/store/link';
 import { freePort } from '../support/ports';
@@ -47,11 +49,15 @@ test('a Redis that is killed, frozen, full or read-only is unavailable, each for
   expect(redisFailureReason(await failure(redis.set('x', 'y')))).toBe('refused');
   await redis.config('SET', 'min-replicas-to-write', '0');
 
-  // A replica of nobody refuses writes at once; and reads too, once it may not serve stale data.
-  await redis.config('SET', 'replica-serve-stale-data', 'no');
-  await redis.replicaof('127.0.0.1', String(await freePort()));
+  // A replica of nobody refuses writes at once; and reads too, once it may not serve stale data. The connection is made again.
+  const admin = new Redis(server.url);
+  await admin.config('SET', 'replica-serve-stale-data', 'no');
+  await admin.replicaof('127.0.0.1', String(await freePort()));
+  const connectedAgain = once(redis, 'ready');
   expect(redisFailureReason(await failure(redis.get('x')))).toBe('refused');
-  await redis.replicaof('NO', 'ONE');
+  await admin.replicaof('NO', 'ONE');
+  admin.disconnect();
+  await connectedAgain;
 
   await server.freeze();
   expect(redisFailureReason(await failure(redis.get('x')))).toBe('timeout');
@@ -63,6 +69,28 @@ test('a Redis that is killed, frozen, full or read-only is unavailable, each for
   expect(redisFailureReason(await waiting)).toBe('unreachable');
   redis.disconnect();
   other.disconnect();
+  await server.stop();
+});
+
+test('a connection that is told to disconnect while it waits to be made again ends, and so does what waits for it', async () => {
+  const server = await startRedis();
+  const options = { name: 'test', commandTimeoutMs: 0, reconnectMs: 60_000 };
+  const redis = connectPatiently(parseRedisUrl(server.url), options) as Redis;
+  await redis.ping();
+  const duplicate = redis.duplicate();
+  await duplicate.ping();
+  const both = [redis, duplicate].map((connection) => {
+    connection.on('error', () => undefined);
+    return { connection, blocked: failure(connection.blpop('nothing', 0)), lost: once(connection, 'reconnecting') };
+  });
+  await server.kill();
+  for (const { connection, blocked, lost } of both) {
+    await lost;
+    const ended = once(connection, 'end');
+    connection.disconnect();
+    await ended;
+    expect(redisFailureReason(await blocked)).toBe('unreachable');
+  }
   await server.stop();
 });
 

@@ -3,7 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
 import { ifKilled } from './if-killed';
 import { freePort, isFree } from './ports';
-import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
+import {
+  READY_WORDS,
+  type RedisOptions,
+  type RedisServer,
+  redisArguments,
+  redisFiles,
+  START_TIMEOUT_MS,
+} from './redis-server';
 
 const IMAGE = process.env.REDIS_IMAGE ?? 'redis:8-alpine';
 
@@ -19,7 +26,12 @@ export async function startRedisContainer(options: RedisOptions, attemptsLeft = 
   const command = ['redis-server', ...redisArguments({ ...options, port, bind, directory: '/data' })];
   let container: StartedTestContainer;
   try {
-    container = await run(new GenericContainer(IMAGE).withCommand(command), [port]);
+    const configured = new GenericContainer(IMAGE)
+      .withCommand(command)
+      .withCopyContentToContainer(
+        redisFiles(options).map(([name, content]) => ({ content, target: `/data/${name}`, mode: 0o666 })),
+      );
+    container = await run(configured, [port]);
   } catch (error) {
     // However it ended, a port that another took meanwhile is the likely reason.
     if (options.port !== undefined || attemptsLeft === 0 || (await isFree(port))) throw error;
@@ -51,7 +63,7 @@ async function run(container: GenericContainer, ports: number[]): Promise<Starte
     ? container.withNetworkMode('host')
     : container.withExposedPorts(...ports.map((port) => ({ container: port, host: port })));
   const started = await reachable
-    .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/, ports.length))
+    .withWaitStrategy(Wait.forLogMessage(READY_WORDS, ports.length))
     .withStartupTimeout(START_TIMEOUT_MS)
     .start();
   await Promise.all(ports.map(untilRedisAnswers));

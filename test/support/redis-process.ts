@@ -1,9 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './ports';
-import { type RedisOptions, type RedisServer, redisArguments, START_TIMEOUT_MS } from './redis-server';
+import {
+  READY_WORDS,
+  type RedisOptions,
+  type RedisServer,
+  redisArguments,
+  redisFiles,
+  START_TIMEOUT_MS,
+} from './redis-server';
 
 interface Running {
   guard: ChildProcess;
@@ -16,6 +23,7 @@ interface Running {
 export async function startRedisProcess(options: RedisOptions, attemptsLeft = 5): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const directory = mkdtempSync(join(tmpdir(), 'sendgate-redis-'));
+  for (const [name, content] of redisFiles(options)) writeFileSync(join(directory, name), content);
   const start = () => launch(directory, redisArguments({ ...options, port, bind: '127.0.0.1', directory }));
 
   let running: Running;
@@ -67,7 +75,7 @@ function launch(directory: string, args: string[]): Promise<Running> {
     const read = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-8_192);
       const pid = /^pid (\d+)$/m.exec(output)?.[1];
-      if (pid === undefined || !output.includes('Ready to accept connections')) return;
+      if (pid === undefined || !READY_WORDS.test(output)) return;
       clearTimeout(timer);
       // From here on the pipes are only drained: they must not keep a finished test file from ending.
       for (const handle of handles(guard)) handle.unref();

@@ -8,6 +8,20 @@ export interface RedisOptions {
   args?: string[];
   /** The port to take; by default one that is free. */
   port?: number;
+  /** Files to put into its directory before it starts, by name: arguments may name them as they are. */
+  files?: Record<string, string>;
+  /** Start it as a Sentinel that watches nothing yet. */
+  sentinel?: boolean;
+}
+
+/** What it logs once it takes connections: as a Redis, or as a Sentinel. */
+export const READY_WORDS = /Ready to accept connections|Sentinel ID is/;
+const SENTINEL_FILE = 'sentinel.conf';
+
+/** The files that a server needs in its directory, by name. */
+export function redisFiles({ sentinel = false, files = {} }: RedisOptions): [name: string, content: string][] {
+  // A Sentinel writes down what it learns, and does not start without a file for that.
+  return Object.entries(sentinel ? { [SENTINEL_FILE]: '', ...files } : files);
 }
 
 /** A Redis that one test has to itself, to break as it likes. */
@@ -29,6 +43,7 @@ export interface RedisServer {
 /** The arguments of redis-server that all test servers share. Nothing is written to disk unless `appendonly`. */
 export function redisArguments(options: RedisOptions & { port: number; bind: string; directory: string }): string[] {
   return [
+    ...(options.sentinel ? [`${options.directory}/${SENTINEL_FILE}`, '--sentinel'] : []),
     ...['--port', String(options.port), '--bind', options.bind, '--protected-mode', 'no'],
     ...['--dir', options.directory, '--save', '', '--maxmemory-policy', 'noeviction'],
     ...['--appendonly', options.appendonly ? 'yes' : 'no', '--appendfsync', 'always'],

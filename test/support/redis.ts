@@ -11,6 +11,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   return containers().startRedisContainer(options);
 }
 
+/**
+ * Starts a Redis all of whose ports, those that `args` name too, are reached at 127.0.0.1, also by the other servers
+ * that were started so: containers are where they share the host's network.
+ */
+export async function startRedisOnHost(options: RedisOptions = {}): Promise<RedisServer> {
+  return process.platform === 'linux' ? startRedis(options) : startRedisProcess(options);
+}
+
 /** Loaded only where it is used: it costs a second. */
 function containers(): typeof import('./redis-container') {
   return require('./redis-container');

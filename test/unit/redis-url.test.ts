@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseRedisUrl } from '../../src/store/connection';
 
 test.each([
@@ -69,6 +72,10 @@ test.each([
   ['redis://h/mydb', 'by its number'],
   ['redis://h?timeout=3', 'timeout'],
   ['redis://u:%zz@h', 'percent-encoded'],
+  ['redis://h?tls_ca=/ca.pem', 'nothing with redis://: tls_ca'],
+  ['rediss://h?sentinel_password=x', 'nothing with rediss://: sentinel_password'],
+  ['redis+cluster://a?db=1', 'nothing with redis+cluster://: db'],
+  ['rediss://h?tls_ca=/nowhere/ca.pem', 'a tls_ca that cannot be read: ENOENT'],
   ['redis+sentinel://a', 'name the master'],
   ['redis+cluster://a/1', 'not name a database'],
   ['unix://host/path', 'unix:///path'],
@@ -81,5 +88,19 @@ test('no refusal repeats the password', () => {
     expect(() => parseRedisUrl(url)).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('hunter2') }),
     );
+  }
+});
+
+test('certificates that are none are refused, each by the name of its parameter', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sendgate-url-'));
+  try {
+    const path = join(folder, 'none.pem');
+    writeFileSync(path, 'none');
+    expect(() => parseRedisUrl(`rediss://h?tls_ca=${path}`)).toThrow('a tls_ca that is not a certificate in PEM');
+    expect(() => parseRedisUrl(`rediss://h?tls_cert=${path}`)).toThrow('tls_cert and tls_key together');
+    expect(() => parseRedisUrl(`rediss://h?tls_key=${path}`)).toThrow('tls_cert and tls_key together');
+    expect(() => parseRedisUrl(`rediss://h?tls_cert=${path}&tls_key=${path}`)).toThrow('a tls_cert and a tls_key that');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -8,20 +8,16 @@
 --
 -- Replies 1 when released, 0 when the record is no longer what the caller read: nothing was changed.
 
+-- @include lib/release
+
 local record = KEYS[1]
 if redis.call('GET', record) ~= ARGV[1] then
   return 0
 end
+local prefix = string.match(record, '^sg:{[^}]*}:')
 local cost, decided = tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = 2, #KEYS, 2 do
-  local used = redis.call('GET', KEYS[i])
-  if used then
-    -- What a reset has already taken away is not given back again: it would be other messages' use.
-    local reset_at = redis.call('GET', KEYS[i + 1])
-    if not reset_at or decided > tonumber(reset_at) then
-      redis.call('DECRBY', KEYS[i], string.format('%.0f', math.min(cost, tonumber(used))))
-    end
-  end
+  give_back(prefix, KEYS[i], KEYS[i + 1], cost, decided)
 end
 -- The mark "R" tells a second release from one of an id that never was.
 redis.call('SET', record, 'R', 'KEEPTTL')

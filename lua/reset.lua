@@ -21,6 +21,7 @@
 
 -- @include lib/clock
 -- @include lib/audit
+-- @include lib/release
 
 local now = now_ms()
 if tonumber(redis.call('HGET', KEYS[4], 'version') or '0') ~= tonumber(ARGV[3]) then
@@ -38,6 +39,7 @@ if now < tonumber(ARGV[1]) or now >= tonumber(ARGV[2]) then
 end
 local used = redis.call('GET', KEYS[1]) or '0'
 redis.call('DEL', KEYS[1])
+wake_held(string.match(KEYS[1], '^sg:{[^}]*}:'), KEYS[1])
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'PXAT', ARGV[4])
 local event = cjson.decode(ARGV[5])
 audit(KEYS[3], event.audit_max, event.actor, event.source,

@@ -4,18 +4,15 @@
 -- KEYS[1] config    hash: version, floor
 -- KEYS[2] items     hash: id -> JSON
 -- KEYS[3] changes   sorted set: id, scored by the version of its last change
--- KEYS[4] log       stream
+-- KEYS[4] log       stream; see lib/log for what goes with it
 -- KEYS[5...]        for each message, as its flags say, in this order:
 --                     its record (MESSAGE_ID), its account's settings (ACCOUNT), its user's memberships (MEMBER),
 --                     then one counter for each counter of its shape
 -- ARGV[1] version   the version of the configuration that was planned with
 -- ARGV[2] record_ms how long a record is kept
--- ARGV[3] log_most  the most entries that the log keeps, about
--- ARGV[4] shapes    JSON: [[from, to, [expire_at_ms...], [most...]]...]
---                     [from, to) is when the plan holds; for each counter, when it expires and the most that it may
---                     reach, -1 for any
--- ARGV[5] messages  JSON: [[shape, flags, deadline_ms, cost, user, account, topic, channel, id, account_revision]...]
---                     `shape` counts from 1; `cost` is a text; an absent user, account, topic, channel or id is ''
+-- ARGV[3] log_ms    how long what log entries refer to is kept: longer than they are
+-- ARGV[4] shapes    JSON: [shape...], see lib/decision
+-- ARGV[5] messages  JSON: [message...], see lib/decision
 -- ARGV[6...]        for each shape, what records and the log keep of its limits: a text without a newline
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
@@ -25,59 +22,45 @@
 --   {3, log id}           filtered: the user is not in the account (no log id for a dry one)
 --   {4, record}           accepted before: what was remembered
 --   {5}                   conflict: the id was accepted with other content
---   {6}                   stale: the configuration has changed; see `changes`
---   {7, revision, json}   stale: the account's settings have another revision
---   {8}                   the plan does not hold at time_ms, or a message before it got one of 6 to 9
+--   {6}, {7, ...}, {8}    it has to be planned again: see refuse_plan in lib/decision
 --   {9}                   late: the deadline has passed
 -- Of 5 to 9 nothing was counted or written.
 
 -- @include lib/clock
 -- @include lib/config
+-- @include lib/log
 
-local DRY, EXEMPT, LOG_ALL, MESSAGE_ID, ACCOUNT, MEMBER, ANY_TIME = 1, 2, 4, 8, 16, 32, 64
-local MOST_CHANGES = 200
+local DRY, LOG_ALL, MESSAGE_ID = 1, 4, 8
 
 local config, items, changes_key, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local version, record_ms, log_most = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local version, record_ms, log_ms = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local shapes, messages = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local FIRST_TEXT = 6
-local now = now_ms()
+local prefix = string.sub(log, 1, -4)
 
-local stale, changes = nil, {}
-local function is_stale()
-  if stale == nil then
-    stale = tonumber(redis.call('HGET', config, 'version') or '0') ~= version
-    if stale then
-      changes = config_changes(config, items, changes_key, version, MOST_CHANGES)
-    end
-  end
-  return stale
-end
+-- @include lib/decision
 
--- What records and the log keep of the limits that a message was held against.
-local function limits_text(message)
-  return ARGV[FIRST_TEXT - 1 + message[1]]
-end
-
+local kept = {}
 local function write_log(status, message, used)
-  return redis.call('XADD', log, 'MAXLEN', '~', log_most, '*',
-    'status', status, 'id', message[9], 'user', message[5], 'account', message[6], 'topic', message[7],
-    'channel', message[8], 'cost', message[4], 'limits', limits_text(message), 'used', table.concat(used, ','))
-end
-
--- Tests a bit of a small non-negative integer.
-local function has(flags, bit_value)
-  return flags % (2 * bit_value) >= bit_value
+  local shape = message[1]
+  if not kept[shape] then
+    kept[shape] = keep_limits(prefix, ARGV[FIRST_TEXT - 1 + shape], log_ms)
+  end
+  local id, user, account, topic = message[9], message[5], message[6], message[7]
+  local ref = redis.call('XADD', log, '*', 'status', status, 'id', id, 'user', user, 'account', account,
+    'topic', topic, 'channel', message[8], 'cost', message[4], 'limits', kept[shape], 'used', table.concat(used, ','))
+  if id ~= '' then
+    redis.call('SET', index_key(prefix, 'c', id), ref, 'PX', log_ms)
+  end
+  -- An entry is written a moment after `now`.
+  local written = tonumber(string.match(ref, '^%d+'))
+  add_row(prefix, ref, written, row_indexes(prefix, status, user, account, topic, {}, ''))
+  return ref
 end
 
 local next_key = 4
--- Set once a message of this call has to be planned again: those after it are not decided before it.
-local waits = false
 local function decide(message)
-  local from, to, expire_at, most = unpack(shapes[message[1]])
-  -- The cost goes on to Redis as the text that it came as: a number would be printed anew for each counter.
   local flags, cost_text = message[2], message[4]
-  local cost = tonumber(cost_text)
   local dry = has(flags, DRY)
 
   local record_key, account_key, member_key
@@ -93,9 +76,8 @@ local function decide(message)
     next_key = next_key + 1
     member_key = KEYS[next_key]
   end
-  local counters = #expire_at
   local first_counter = next_key + 1
-  next_key = next_key + counters
+  next_key = next_key + #shapes[message[1]][3]
 
   if now > message[3] then
     return { 9 }
@@ -114,18 +96,9 @@ local function decide(message)
     end
   end
 
-  if is_stale() then
-    return { 6 }
-  end
-  if account_key then
-    local account = redis.call('HMGET', account_key, 'revision', 'json')
-    local revision = tonumber(account[1] or '0')
-    if revision ~= message[10] then
-      return { 7, revision, account[2] or '' }
-    end
-  end
-  if waits or (not has(flags, ANY_TIME) and (now < from or now >= to)) then
-    return { 8 }
+  local refused = refuse_plan(message, account_key)
+  if refused then
+    return refused
   end
   if member_key and redis.call('HEXISTS', member_key, message[6]) == 0 then
     if dry then
@@ -134,50 +107,26 @@ local function decide(message)
     return { 3, write_log('FILTERED', message, {}) }
   end
 
-  local reply = { 1 }
-  if counters > 0 then
-    local used = redis.call('MGET', unpack(KEYS, first_counter, next_key))
-    for i = 1, counters do
-      reply[i + 1] = tonumber(used[i] or '0')
+  local used, exceeded = take_room(message, first_counter, next_key, dry)
+  if exceeded then
+    if dry then
+      return { 2, unpack(used) }
     end
-    if not has(flags, EXEMPT) then
-      for i = 1, counters do
-        if most[i] >= 0 and reply[i + 1] + cost > most[i] then
-          reply[1] = 2
-          break
-        end
-      end
-    end
-    if reply[1] == 2 then
-      if not dry then
-        reply[#reply + 1] = write_log('THROTTLED', message, { unpack(reply, 2) })
-      end
-      return reply
-    end
-    if not dry then
-      for i = 1, counters do
-        local key = KEYS[first_counter + i - 1]
-        if used[i] then
-          redis.call('INCRBY', key, cost_text)
-        else
-          redis.call('SET', key, cost_text, 'PXAT', expire_at[i])
-        end
-        reply[i + 1] = reply[i + 1] + cost
-      end
-    end
+    local reply = { 2, unpack(used) }
+    reply[#reply + 1] = write_log('THROTTLED', message, used)
+    return reply
   end
-
   if not dry then
     if record_key then
       local record = 'A\n' .. content .. '\n' .. string.format('%.0f', now) .. '\n'
-        .. table.concat(reply, ',', 2) .. '\n' .. limits_text(message)
+        .. table.concat(used, ',') .. '\n' .. ARGV[FIRST_TEXT - 1 + message[1]]
       redis.call('SET', record_key, record, 'PX', record_ms)
     end
     if has(flags, LOG_ALL) then
-      write_log('ACCEPTED', message, { unpack(reply, 2) })
+      write_log('ACCEPTED', message, used)
     end
   end
-  return reply
+  return { 1, unpack(used) }
 end
 
 local replies = { now, changes }

@@ -21,7 +21,7 @@ import { type LimitsFileWatch, watchLimitsFile } from './limits-file/watch';
 import { createAuditTrail } from './log/audit';
 import { type Housekeeping, startHousekeeping } from './log/housekeeping';
 import { createMessageLog } from './log/messages';
-import { trimByAge } from './log/trim';
+import { trimLogs } from './log/trim';
 import type { Logger } from './logger';
 import { createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
@@ -232,7 +232,7 @@ export function composeApi(
       scripts,
       keys,
       idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
-      logMaxEntries: config.logMaxEntries,
+      logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
     }),
     accounts: accountSettings,
     clock,
@@ -288,7 +288,7 @@ export function composeApi(
       members: createMembers({ redis, scripts, keys }),
       accounts: createAccounts({ redis, scripts, keys }),
       accountSettings,
-      messageLog: createMessageLog({ redis, keys }),
+      messageLog: createMessageLog({ redis, scripts, keys }),
       auditTrail: createAuditTrail({ redis, keys }),
       metrics,
       readiness,
@@ -375,6 +375,7 @@ export function composeWorker(
 ): TwoStepService {
   const logger = common.with({ role: 'worker' });
   const keys = createKeys(config.workspace);
+  const scripts = loadScripts();
   const redis = connectPatiently(target, {
     name: 'sendgate-worker',
     commandTimeoutMs: 0,
@@ -403,11 +404,13 @@ export function composeWorker(
 
   async function trim() {
     const [seconds, microseconds] = await redis.time();
-    return trimByAge({
+    return trimLogs({
       redis,
+      scripts,
       keys,
       nowMs: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
       logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
+      logMaxMessages: config.logMaxMessages,
       auditMaxAgeMs: config.auditMaxAgeSeconds * 1_000,
     });
   }

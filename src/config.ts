@@ -186,13 +186,14 @@ const SETTINGS = {
     description: 'How much the process writes about itself. Single requests are written at `debug` only.',
     schema: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }),
   }),
-  logMaxEntries: setting({
+  logMaxMessages: setting({
     name: 'SENDGATE_LOG_MAX_ENTRIES',
     group: 'Logs',
     type: 'whole number',
     default: '1000000',
     unit: 'messages',
-    description: 'How many messages the message log in Redis keeps, about; the oldest go first.',
+    description:
+      'How many messages the message log in Redis keeps; the oldest go first, once a minute. A message that is still to be sent stays.',
     schema: wholeNumber(1, 1_000_000_000),
   }),
   logMaxAgeSeconds: setting({
@@ -200,7 +201,7 @@ const SETTINGS = {
     group: 'Logs',
     type: 'duration',
     default: '30d',
-    description: 'How long the message log in Redis keeps a message. The worker removes older ones.',
+    description: 'How long the message log in Redis keeps a message. One that is still to be sent stays.',
     schema: duration(60, 3_660 * 86_400),
   }),
   auditMaxAgeSeconds: setting({

@@ -1,8 +1,10 @@
 import { type Decision, decide } from '../limits/decision';
 import type { RedisClient } from '../store/connection';
-import { decodeLimits } from '../store/decisions';
 import type { Keys } from '../store/keys';
-import { entriesBefore, entryMs, entryWithId, isStreamId, type StreamEntry } from './stream';
+import type { Scripts } from '../store/scripts';
+import { decodeLimits, type RecordedLimit } from '../store/shapes';
+import { createLogRows, LOOK_ROWS, type Row } from './rows';
+import { entryMs, entryWithId, isStreamId, type StreamEntry, streamEntry } from './stream';
 
 /** What can have become of a message. `ACCEPTED` is a check's; the rest are Courier's, with their meaning. */
 export const MESSAGE_STATUSES = [
@@ -18,12 +20,15 @@ export const MESSAGE_STATUSES = [
 ] as const;
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number];
 
-/** A message as the log has it: see `write_log` in lua/take.lua. */
+/** A message as the log has it: one check that was decided, or one handed-over send and what has become of it. */
 export interface LoggedMessage {
-  /** The caller's `message_id`, else the log entry's id. Several entries may have the same one: each is one decision. */
+  /**
+   * A send's id; the `message_id` of a check, else its log entry's id. Several checks may have the same one: each is one
+   * decision.
+   */
   id: string;
   status: MessageStatus;
-  /** When it was decided, by Redis's clock. */
+  /** When a check was decided, or a send taken, by Redis's clock. */
   atMs: number;
   user: string;
   account: string | null;
@@ -32,6 +37,45 @@ export interface LoggedMessage {
   cost: number;
   /** The limits that were compared, which of them it was too much for, and when it may be tried again. */
   decision: Pick<Decision, 'limits' | 'throttled_by' | 'retry_at'>;
+  /** The same limits as they are kept, with the use of each counter after the decision; empty when none was looked at. */
+  recorded: readonly { limit: RecordedLimit; used: number }[];
+  /** Null for a check. */
+  send: LoggedSend | null;
+}
+
+/** What only a handed-over send has. */
+export interface LoggedSend {
+  requestId: string;
+  provider: string;
+  template: string | null;
+  event: string | null;
+  tags: string[];
+  traceId: string | null;
+  /** Which attempt it is at: every decision and every try is another. */
+  attempt: number;
+  /** Whether a worker is at it now. */
+  sending: boolean;
+  /** How often it was tried to deliver it since it was decided last. */
+  tries: number;
+  /** How often a delivery was begun that had been begun before: its worker died, or lost its place. */
+  redeliveries: number;
+  decidedMs: number | null;
+  sentMs: number | null;
+  deliveredMs: number | null;
+  /** Since when it waits for room. */
+  heldSinceMs: number | null;
+  /** When it is decided. */
+  dueMs: number | null;
+  /** Whether what it counted counts; null when it has counted nothing since it was decided last. */
+  counts: boolean | null;
+  /** The provider's own id of it. */
+  reference: string | null;
+  /** What went wrong last, in words. */
+  error: string | null;
+  /** One word for why it failed. */
+  reason: string | null;
+  /** Its entries in the log, the oldest first. */
+  entries: string[];
 }
 
 /** Which messages are wanted: those that match everything that is said. */
@@ -41,124 +85,192 @@ export interface MessageFilter {
   user?: string | undefined;
   account?: string | undefined;
   topic?: string | undefined;
+  traceId?: string | undefined;
+  /** Any of these. */
+  tags?: readonly string[] | undefined;
+  /** Only those taken at that moment or later, or before that moment, in epoch milliseconds. */
+  fromMs?: number | undefined;
+  untilMs?: number | undefined;
+  /** These have no index: what the others find is looked through. */
+  id?: string | undefined;
+  event?: string | undefined;
+  template?: string | undefined;
+  providers?: readonly string[] | undefined;
 }
 
 /** Some messages, the newest first. */
 export interface MessagesPage {
   messages: LoggedMessage[];
-  /** Where to go on, or null when there are no older ones that match. */
+  /** Where to go on: the number of a row; null when there are no older ones that match. */
   next: string | null;
 }
 
 /** The message log of a workspace. */
 export interface MessageLog {
   /**
-   * Matching messages older than the log entry `beforeId`, or the newest for null. It looks at no more than
-   * {@link SCAN_MAX_ENTRIES} entries: when few match, a page may have fewer than `most`, or none, and yet a `next`.
+   * Matching messages older than the row numbered `before`, or the newest for null. It looks at no more than
+   * {@link SCAN_MAX_ROWS} rows: when few match, a page may have fewer than `most`, or none, and yet a `next`.
    * @throws whatever Redis fails with
    */
-  page(filter: MessageFilter, beforeId: string | null, most: number): Promise<MessagesPage>;
-  /**
-   * The newest entry with that message id among the newest {@link SCAN_MAX_ENTRIES} of the log (an entry's own id is
-   * found however old it is), or null.
-   * @throws whatever Redis fails with
-   */
+  page(filter: MessageFilter, before: string | null, most: number): Promise<MessagesPage>;
+  /** The send with that id, else the newest check with that message id, or whose entry has that id; or null. */
   get(id: string): Promise<LoggedMessage | null>;
+  /** The messages that rows are about. One that was trimmed meanwhile is null. */
+  read(refs: readonly string[]): Promise<(LoggedMessage | null)[]>;
 }
 
-/** The most entries that one call looks at: a tenth of a second of CPU, in steps that let other calls through. */
-export const SCAN_MAX_ENTRIES = 5_000;
-/** Entries of one step: with five limits each, Redis is held for half a millisecond and this process for five. */
-const STEP_ENTRIES = 250;
+/** The most rows that one call looks at: a few milliseconds of Redis, in steps that let other calls through. */
+export const SCAN_MAX_ROWS = 10_000;
+/** The most that are read whole in one step, to look through them for what has no index. */
+const STEP_MESSAGES = 200;
+/** The most limits that are remembered decoded. What they are found by is a hash of them: they never change. */
+const LIMITS_REMEMBERED = 5_000;
 
 /** Reads the message log. */
-export function createMessageLog({ redis, keys }: { redis: RedisClient; keys: Keys }): MessageLog {
-  /** The entries before `beforeId` that match, at most `most`, and where the look ended: null at the log's end. */
-  async function scan(
-    matches: (fields: StreamEntry['fields']) => boolean,
-    beforeId: string | null,
-    most: number,
-    firstStep: number,
-  ): Promise<{ found: StreamEntry[]; scannedTo: string | null }> {
-    const found: StreamEntry[] = [];
-    let scannedTo = beforeId;
-    let looked = 0;
-    while (looked < SCAN_MAX_ENTRIES) {
-      const step = Math.min(looked === 0 ? firstStep : STEP_ENTRIES, SCAN_MAX_ENTRIES - looked);
-      const entries = await entriesBefore(redis, keys.log, scannedTo, step);
-      for (const entry of entries) {
-        scannedTo = entry.id;
-        if (matches(entry.fields) && found.push(entry) === most) return { found, scannedTo };
-      }
-      if (entries.length < step) return { found, scannedTo: null };
-      looked += step;
+export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; keys: Keys }): MessageLog {
+  const { redis, keys } = deps;
+  const rows = createLogRows(deps);
+  const limitsByHash = new Map<string, RecordedLimit[]>();
+
+  async function learnLimits(hashes: Iterable<string>): Promise<void> {
+    const unknown = [...new Set(hashes)].filter((hash) => hash !== '' && !limitsByHash.has(hash));
+    if (unknown.length === 0) return;
+    if (limitsByHash.size + unknown.length > LIMITS_REMEMBERED) limitsByHash.clear();
+    const texts = await redis.mget(unknown.map((hash) => keys.loggedLimits(hash)));
+    unknown.forEach((hash, index) => {
+      const text = texts[index];
+      // Gone by itself: the message is older than the log keeps any, and about to be trimmed.
+      if (typeof text === 'string') limitsByHash.set(hash, decodeLimits(text));
+    });
+  }
+
+  const limitsOf = (hash: string | undefined) => limitsByHash.get(hash ?? '') ?? [];
+
+  async function read(refs: readonly string[]): Promise<(LoggedMessage | null)[]> {
+    if (refs.length === 0) return [];
+    const reads = redis.pipeline();
+    for (const ref of refs) {
+      if (isStreamId(ref)) reads.xrange(keys.log, ref, ref);
+      else reads.hgetall(keys.send(ref));
     }
-    return { found, scannedTo };
+    const found = ((await reads.exec()) ?? []).map(([error, value], index) => {
+      if (error) throw error;
+      if (!isStreamId(refs[index]!)) return value as Record<string, string>;
+      const [entry] = value as [string, string[]][];
+      return entry === undefined ? null : streamEntry(entry);
+    });
+    await learnLimits(found.map((one) => (one === null ? '' : (isEntry(one) ? one.fields.limits : one.x) || '')));
+    return found.map((one, index) => {
+      if (one === null) return null;
+      if (isEntry(one)) return checkOf(one, limitsOf(one.fields.limits));
+      return one.st === undefined ? null : sendOf(refs[index]!, one, limitsOf(one.x));
+    });
   }
 
   return {
-    async page(filter, beforeId, most) {
-      if (filter.statuses?.length === 0) return { messages: [], next: null };
+    async page(filter, before, most) {
+      if (filter.statuses?.length === 0 || filter.tags?.length === 0) return { messages: [], next: null };
+      const found: { row: Row; message: LoggedMessage }[] = [];
+      const looksThrough = hasUnindexed(filter);
+      let next = before;
+      let looked = 0;
       // One more than is asked for tells whether there is another page.
-      const firstStep = Object.values(filter).every((value) => value === undefined) ? most + 1 : STEP_ENTRIES;
-      const { found, scannedTo } = await scan((fields) => matchesFilter(fields, filter), beforeId, most + 1, firstStep);
+      while (found.length <= most && looked < SCAN_MAX_ROWS) {
+        const wanted = looksThrough ? STEP_MESSAGES : most + 1 - found.length;
+        const page = await rows.page(rowFilter(filter, keys), next, wanted);
+        const messages = await read(page.rows.map(({ ref }) => ref));
+        page.rows.forEach((row, index) => {
+          const message = messages[index];
+          if (message && matchesUnindexed(message, filter)) found.push({ row, message });
+        });
+        next = page.next;
+        if (next === null) break;
+        looked += looksThrough ? page.rows.length : LOOK_ROWS;
+      }
       const shown = found.slice(0, most);
       return {
-        messages: shown.map(loggedMessage),
-        next: found.length > most ? shown.at(-1)!.id : scannedTo,
+        messages: shown.map(({ message }) => message),
+        next: found.length > most ? shown.at(-1)!.row.number : next,
       };
     },
+
     async get(id) {
-      // Entries whose message has no id have this one.
       if (id === '') return null;
-      if (isStreamId(id)) {
-        const entry = await entryWithId(redis, keys.log, id);
-        // An entry whose message has an id of its own goes by that one.
-        if (entry !== null && (entry.fields.id === '' || entry.fields.id === id)) return loggedMessage(entry);
+      const [send] = await read(isStreamId(id) ? [] : [id]);
+      if (send) return send;
+      const newest = await redis.get(keys.loggedCheck(id));
+      if (newest !== null) {
+        const [check] = await read([newest]);
+        if (check) return check;
       }
-      const { found } = await scan((fields) => fields.id === id, null, 1, STEP_ENTRIES);
-      return found.length === 0 ? null : loggedMessage(found[0]!);
+      if (!isStreamId(id)) return null;
+      const entry = await entryWithId(redis, keys.log, id);
+      // An entry whose message has an id of its own goes by that one; one of a send is no message.
+      if (entry?.fields.user === undefined || entry.fields.id !== '') return null;
+      return (await read([id]))[0] ?? null;
     },
+
+    read,
   };
 }
 
-function matchesFilter(fields: StreamEntry['fields'], { statuses, user, account, topic }: MessageFilter): boolean {
+function rowFilter({ statuses, user, account, topic, traceId, tags, fromMs, untilMs }: MessageFilter, keys: Keys) {
+  const groups: string[][] = [];
+  if (statuses !== undefined) groups.push(statuses.map((status) => keys.logIndex('s', status)));
+  if (user !== undefined) groups.push([keys.logIndex('u', user)]);
+  if (account !== undefined) groups.push([keys.logIndex('a', account)]);
+  if (topic !== undefined) groups.push([keys.logIndex('t', topic)]);
+  if (traceId !== undefined) groups.push([keys.logIndex('r', traceId)]);
+  if (tags !== undefined) groups.push(tags.map((tag) => keys.logIndex('g', tag)));
+  return { groups, fromMs, untilMs };
+}
+
+function hasUnindexed({ id, event, template, providers }: MessageFilter): boolean {
+  return id !== undefined || event !== undefined || template !== undefined || providers !== undefined;
+}
+
+function matchesUnindexed(message: LoggedMessage, { id, event, template, providers }: MessageFilter): boolean {
+  const { send } = message;
   return (
-    (statuses === undefined || statuses.includes(fields.status as MessageStatus)) &&
-    (user === undefined || fields.user === user) &&
-    (account === undefined || fields.account === account) &&
-    (topic === undefined || fields.topic === topic)
+    (id === undefined || message.id === id) &&
+    (event === undefined || send?.event === event) &&
+    (template === undefined || send?.template === template) &&
+    (providers === undefined || (send !== null && providers.includes(send.provider)))
   );
 }
 
-function loggedMessage({ id: entryId, fields }: StreamEntry): LoggedMessage {
-  const {
-    status = '',
-    id = '',
-    user = '',
-    account = '',
-    topic = '',
-    channel = '',
-    cost = '',
-    limits = '[]',
-    used = '',
-  } = fields;
-  const counted = status === 'ACCEPTED';
+function isEntry(found: StreamEntry | Record<string, string>): found is StreamEntry {
+  return typeof found.fields === 'object';
+}
+
+/** A message's decision as it was recorded. */
+function recordedDecision(
+  kind: 'accepted' | 'throttled' | 'filtered',
+  messageId: string,
+  cost: number,
+  counted: boolean,
+  limits: readonly RecordedLimit[],
+  used: string,
+): Pick<LoggedMessage, 'decision' | 'recorded'> {
   const uses = used === '' ? [] : used.split(',').map(Number);
-  const {
-    limits: compared,
-    throttled_by,
-    retry_at,
-  } = decide({
-    kind: status === 'THROTTLED' ? 'throttled' : status === 'FILTERED' ? 'filtered' : 'accepted',
-    messageId: id || null,
+  // A filtered message was turned away before any limit was looked at: there is no use to show.
+  const recorded = uses.length === 0 ? [] : limits.map((limit) => ({ limit, used: uses[limit.counter]! }));
+  const { throttled_by, retry_at, ...decision } = decide({
+    kind,
+    messageId,
     replayed: false,
     degraded: false,
-    cost: Number(cost),
+    cost,
     counted,
-    // A filtered message was turned away before any limit was looked at: there is no use to show.
-    limits: uses.length === 0 ? [] : decodeLimits(limits).map((limit) => ({ limit, used: uses[limit.counter]! })),
+    limits: recorded,
   });
+  return { decision: { limits: decision.limits, throttled_by, retry_at }, recorded };
+}
+
+/** See `write_log` in lua/take.lua. */
+function checkOf({ id: entryId, fields }: StreamEntry, limits: readonly RecordedLimit[]): LoggedMessage {
+  const { status = '', id = '', user = '', account, topic, channel, cost = '1', used = '' } = fields;
+  const kind = status === 'THROTTLED' ? 'throttled' : status === 'FILTERED' ? 'filtered' : 'accepted';
   return {
     id: id || entryId,
     status: status as MessageStatus,
@@ -168,6 +280,64 @@ function loggedMessage({ id: entryId, fields }: StreamEntry): LoggedMessage {
     topic: topic || null,
     channel: channel || null,
     cost: Number(cost),
-    decision: { limits: compared, throttled_by, retry_at },
+    ...recordedDecision(kind, id, Number(cost), status === 'ACCEPTED', limits, used),
+    send: null,
   };
+}
+
+/** See lua/lib/send.lua. */
+function sendOf(id: string, state: Record<string, string>, limits: readonly RecordedLimit[]): LoggedMessage {
+  const status = state.st as MessageStatus;
+  const cost = Number(state.k ?? '1');
+  const counted = state.cd !== undefined;
+  const kind = counted ? 'accepted' : status === 'FILTERED' ? 'filtered' : 'throttled';
+  return {
+    id,
+    status,
+    atMs: Number(state.ms),
+    user: state.u ?? '',
+    account: state.a ?? null,
+    topic: state.t ?? null,
+    channel: state.c ?? null,
+    cost,
+    ...recordedDecision(kind, id, cost, counted, limits, state.us ?? ''),
+    send: {
+      requestId: state.r ?? id,
+      provider: state.pv ?? '',
+      template: state.tp ?? null,
+      event: state.en ?? null,
+      tags: state.tg?.split('\n') ?? [],
+      traceId: state.tc ?? null,
+      attempt: Number(state.n),
+      sending: state.ph === 's',
+      tries: Number(state.tries ?? 0),
+      redeliveries: Number(state.rd ?? 0),
+      decidedMs: numberOrNull(state.dm),
+      sentMs: numberOrNull(state.sn),
+      deliveredMs: numberOrNull(state.dl),
+      heldSinceMs: numberOrNull(state.hs),
+      dueMs: numberOrNull(state.du),
+      counts: counted ? state.cd === '1' : null,
+      reference: state.rf ?? null,
+      error: state.er ?? null,
+      reason: state.rs ?? null,
+      entries: entriesOf(state.ev ?? ''),
+    },
+  };
+}
+
+function numberOrNull(text: string | undefined): number | null {
+  return text === undefined ? null : Number(text);
+}
+
+/** The entries that an `ev` stands for: see `add_event` in lua/lib/send.lua. */
+function entriesOf(ev: string): string[] {
+  let firstMs: number | undefined;
+  return [...ev.matchAll(/(\d+)-(\d+)/g)].map(([entry, ms = '', part = '']) => {
+    if (firstMs === undefined) {
+      firstMs = Number(ms);
+      return entry;
+    }
+    return `${firstMs + Number(ms)}-${part}`;
+  });
 }

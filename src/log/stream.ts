@@ -40,7 +40,8 @@ export async function entryWithId(redis: RedisClient, key: string, id: string): 
   return entry === undefined ? null : streamEntry(entry);
 }
 
-function streamEntry([id, flat]: [string, string[]]): StreamEntry {
+/** An entry as ioredis reads it. */
+export function streamEntry([id, flat]: [string, string[]]): StreamEntry {
   const fields: Record<string, string> = {};
   for (let index = 0; index < flat.length; index += 2) fields[flat[index]!] = flat[index + 1]!;
   return { id, fields };

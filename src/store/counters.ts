@@ -2,9 +2,9 @@ import type { Message } from '../limits/limit';
 import type { PlannedCounter } from '../limits/plan';
 import { type Actor, AUDIT_MAX_EVENTS, type Source } from './actor';
 import type { RedisClient } from './connection';
-import { COUNTER_GRACE_MS } from './decisions';
 import type { Keys } from './keys';
 import { runScript, type Scripts } from './scripts';
+import { COUNTER_GRACE_MS } from './shapes';
 
 /** One counter to set to zero. */
 export interface Reset {

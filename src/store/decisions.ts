@@ -1,10 +1,10 @@
-import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
 import type { Plan, Shape } from '../limits/plan';
 import { type ConfigurationDelta, decodeDelta } from './configuration';
 import type { RedisClient } from './connection';
 import type { Keys } from './keys';
 import { runScript, type Scripts } from './scripts';
+import { addCounterNames, countedNames, createShapeEncoder, decodeLimits, type RecordedLimit } from './shapes';
 
 /** One message to decide. */
 export interface Take {
@@ -55,12 +55,6 @@ export interface MessageRecord {
   limits: RecordedLimit[];
 }
 
-/** A limit as records and the log keep it. */
-export interface RecordedLimit extends LimitView {
-  /** The index of its counter in `used`. */
-  counter: number;
-}
-
 /** Decides messages in Redis. */
 export interface DecisionStore {
   /**
@@ -80,18 +74,10 @@ export interface DecisionStore {
 const FLAG = { dry: 1, exempt: 2, logAll: 4, messageId: 8, account: 16, member: 32, anyTime: 64 } as const;
 
 /**
- * How long a counter outlives its window, in milliseconds: a release or a look at the hour that has just ended still
- * finds it.
+ * How much longer than a log entry what it refers to is kept, in milliseconds: entries are trimmed now and then, and what
+ * they refer to goes by itself.
  */
-export const COUNTER_GRACE_MS = 3_600_000;
-
-/** A shape in the words of Redis, worked out once. */
-interface EncodedShape {
-  json: string;
-  /** What records and the log keep of its limits. */
-  limitsText: string;
-  counterPrefixes: string[];
-}
+export const LOG_SLACK_MS = 86_400_000;
 
 /** Decides in Redis, under the keys of one workspace. */
 export function createDecisionStore(deps: {
@@ -100,36 +86,12 @@ export function createDecisionStore(deps: {
   keys: Keys;
   /** How long an accepted verdict is remembered, in milliseconds. */
   idempotencyTtlMs: number;
-  /** The most entries that the log keeps, about. */
-  logMaxEntries: number;
+  /** How long the log keeps a message, in milliseconds. */
+  logMaxAgeMs: number;
 }): DecisionStore {
-  const { redis, scripts, keys, idempotencyTtlMs, logMaxEntries } = deps;
+  const { redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs } = deps;
   const fixedKeys = [keys.config, keys.configItems, keys.configChanges, keys.log];
-  const encodedShapes = new WeakMap<Shape, EncodedShape>();
-
-  function encodeShape(shape: Shape): EncodedShape {
-    let encoded = encodedShapes.get(shape);
-    if (encoded === undefined) {
-      // Of the limits that share a counter one at most is enforced: the other only looks.
-      const most = shape.counters.map(() => -1);
-      for (const { limit, counter } of shape.limits) {
-        if (limit.mode === 'enforce' && limit.max !== null) most[counter] = limit.max;
-      }
-      encoded = {
-        json: JSON.stringify([
-          // No limit at all: the plan holds for ever, which JSON cannot say.
-          Number.isFinite(shape.fromMs) ? shape.fromMs : 0,
-          Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
-          shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
-          most,
-        ]),
-        limitsText: encodeLimits(shape),
-        counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
-      };
-      encodedShapes.set(shape, encoded);
-    }
-    return encoded;
-  }
+  const encodeShape = createShapeEncoder(keys);
 
   async function take(version: number, takes: readonly Take[]): Promise<TakeReplies> {
     const shapeNumbers = new Map<Shape, number>();
@@ -139,11 +101,11 @@ export function createDecisionStore(deps: {
     const names = [...fixedKeys];
     for (const { plan, cost, messageId, dry, anyTime, logAccepted, deadlineMs } of takes) {
       const { shape, message } = plan;
-      const { json, limitsText, counterPrefixes } = encodeShape(shape);
+      const encoded = encodeShape(shape);
       let shapeNumber = shapeNumbers.get(shape);
       if (shapeNumber === undefined) {
-        shapeNumber = shapesJson.push(json);
-        limitsTexts.push(limitsText);
+        shapeNumber = shapesJson.push(encoded.json);
+        limitsTexts.push(encoded.limitsText);
         shapeNumbers.set(shape, shapeNumber);
       }
       let flags = (dry ? FLAG.dry : 0) | (plan.exempt ? FLAG.exempt : 0) | (logAccepted ? FLAG.logAll : 0);
@@ -160,9 +122,7 @@ export function createDecisionStore(deps: {
         flags |= FLAG.member;
         names.push(keys.userProfiles(message.user ?? ''));
       }
-      for (let index = 0; index < counterPrefixes.length; index += 1) {
-        names.push(counterPrefixes[index]! + keys.counterValues(shape.counters[index]!.perMask, message));
-      }
+      addCounterNames(names, keys, shape, encoded, message);
       const texts = JSON.stringify([
         message.user ?? '',
         message.account ?? '',
@@ -176,7 +136,7 @@ export function createDecisionStore(deps: {
       (await runScript(redis, scripts.take, names, [
         version,
         idempotencyTtlMs,
-        logMaxEntries,
+        logMaxAgeMs + LOG_SLACK_MS,
         `[${shapesJson.join(',')}]`,
         `[${messagesJson.join(',')}]`,
         ...limitsTexts,
@@ -191,14 +151,7 @@ export function createDecisionStore(deps: {
       if (text === null) return null;
       if (text === 'R') return false;
       const { message, cost, decidedMs, limits } = decodeRecord(text);
-      const names = [recordKey];
-      const seen = new Set<number>();
-      for (const { per, period, startMs, endMs, counter } of limits) {
-        if (seen.has(counter)) continue;
-        seen.add(counter);
-        const counterKey = keys.counterName(per, period, { startMs, endMs }, message);
-        names.push(counterKey, keys.counterReset(counterKey));
-      }
+      const names = [recordKey, ...countedNames(keys, limits, message)];
       // Somebody else may have released it, and asked again with the same id, between the two calls.
       if ((await runScript(redis, scripts.release, names, [text, cost, decidedMs])) === 1) return true;
     }
@@ -240,49 +193,6 @@ function decodeReply(reply: unknown[]): TakeReply {
     default:
       throw new Error(`take.lua answered what it cannot answer: ${JSON.stringify(reply)}`);
   }
-}
-
-type EncodedLimit = [
-  id: string,
-  per: LimitView['per'],
-  period: LimitView['period'],
-  max: number | null,
-  startMs: number,
-  endMs: number,
-  mode: LimitView['mode'],
-  counter: number,
-];
-
-/** The limits of a shape as records and the log keep them: JSON, so without a newline. */
-function encodeLimits(shape: Shape): string {
-  return JSON.stringify(
-    shape.limits.map(
-      ({ view: { id, per, period, max, startMs, endMs, mode }, counter }): EncodedLimit => [
-        id,
-        per,
-        period,
-        max,
-        startMs,
-        endMs,
-        mode,
-        counter,
-      ],
-    ),
-  );
-}
-
-/** Reads what a record or a log entry keeps of the limits that were looked at. */
-export function decodeLimits(text: string): RecordedLimit[] {
-  return (JSON.parse(text) as EncodedLimit[]).map(([id, per, period, max, startMs, endMs, mode, counter]) => ({
-    id,
-    per,
-    period,
-    max,
-    startMs,
-    endMs,
-    mode,
-    counter,
-  }));
 }
 
 /** Reads a record as take.lua writes it: lines of 'A', the content, the time, the use and the limits. */

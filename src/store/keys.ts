@@ -17,8 +17,32 @@ export interface Keys {
   readonly configChanges: string;
   /** Sorted set: the ids that were removed last. */
   readonly configRemoved: string;
-  /** Stream: the message log. */
+  /** Stream: what happened to messages. */
   readonly log: string;
+  /** Stream: a row of the log for each message, by number. */
+  readonly logRows: string;
+  /** Sorted set: what the rows with a value are about, by their number. Named so by lua/lib/log.lua too. */
+  logIndex(kind: LogIndexKind, value: string): string;
+  /** String: the newest row about a check with that message id. Always with a TTL. */
+  loggedCheck(messageId: string): string;
+  /** String: what the log keeps of limits, by its hash. Always with a TTL. */
+  loggedLimits(hash: string): string;
+  /** Hash: the state of a handed-over send. Named so by lua/lib/send.lua too. */
+  send(messageId: string): string;
+  /** Hash: what the messages of a request are sent with. */
+  payload(requestId: string): string;
+  /** String: the request that an idempotency key was used for. Always with a TTL. */
+  idempotencyKey(hash: string): string;
+  /** Stream: accepted attempts that a relay has not yet moved into their provider's queue. */
+  outbox(provider: string): string;
+  /** Sorted set: messages that are decided once they are due, by when. */
+  readonly due: string;
+  /** Sorted set: counters that messages wait for room in, by when to look again. */
+  readonly holds: string;
+  /** Sorted set: the messages that wait for room in a counter, by since when; its name as in `holds`. */
+  held(counter: string): string;
+  /** String: who looks after those that wait. Always with a TTL. */
+  readonly holder: string;
   /** Stream: the audit trail. */
   readonly audit: string;
   /** Hash: the SHA-256 of an API key to its JSON. */
@@ -53,6 +77,9 @@ export interface Keys {
   readonly queuePrefix: string;
 }
 
+/** What rows of the log are found by: status, user, account, topic, tag, trace id. */
+export type LogIndexKind = 's' | 'u' | 'a' | 't' | 'g' | 'r';
+
 const PERIOD_LETTERS: Record<Period, string> = { hour: 'h', day: 'd', week: 'w', month: 'm', billing_period: 'b' };
 
 /** Makes a value safe between colons in a key's name. */
@@ -79,6 +106,18 @@ export function createKeys(workspace: string): Keys {
     configChanges: `${prefix}config:changes`,
     configRemoved: `${prefix}config:removed`,
     log: `${prefix}log`,
+    logRows: `${prefix}l:rows`,
+    logIndex: (kind, value) => `${prefix}l:${kind}:${escapeKeyPart(value)}`,
+    loggedCheck: (messageId) => `${prefix}l:c:${escapeKeyPart(messageId)}`,
+    loggedLimits: (hash) => `${prefix}l:x:${hash}`,
+    send: (messageId) => `${prefix}s:${escapeKeyPart(messageId)}`,
+    payload: (requestId) => `${prefix}p:${escapeKeyPart(requestId)}`,
+    idempotencyKey: (hash) => `${prefix}i:${hash}`,
+    outbox: (provider) => `${prefix}outbox:${provider}`,
+    due: `${prefix}due`,
+    holds: `${prefix}holds`,
+    held: (counter) => `${prefix}h:${counter}`,
+    holder: `${prefix}holder`,
     audit: `${prefix}audit`,
     apiKeys: `${prefix}keys`,
     apiKeysRevision: `${prefix}keys:revision`,

@@ -24,6 +24,8 @@ export const SCRIPT_NAMES = [
   'member_add',
   'member_remove',
   'account_write',
+  'log_page',
+  'log_trim',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 

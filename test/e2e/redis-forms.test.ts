@@ -86,7 +86,7 @@ const readyz = async (url: string) => (await fetch(`${url}/readyz`)).status;
 async function runOn(REDIS_URL: string): Promise<{ sendgate: Sendgate; url: string }> {
   const keys = createKeys(uniqueWorkspace());
   const redis = connectPatiently(parseRedisUrl(REDIS_URL), { name: 'test', commandTimeoutMs: 0, reconnectMs: 20 });
-  await redis.xadd(keys.log, '1000-0', 'status', 'THROTTLED');
+  await redis.xadd(keys.audit, '1000-0', 'type', 'x');
   const sendgate = startSendgate(['up'], {
     REDIS_URL,
     SENDGATE_WORKSPACE: keys.workspace,
@@ -95,8 +95,8 @@ async function runOn(REDIS_URL: string): Promise<{ sendgate: Sendgate; url: stri
   });
   const url = await sendgate.ready();
   await sendgate.logged('The worker is ready.');
-  expect(await sendgate.logged('Old entries were removed.')).toMatchObject({ role: 'worker', log: 1 });
-  expect(await redis.xlen(keys.log)).toBe(0);
+  expect(await sendgate.logged('Old entries were removed.')).toMatchObject({ role: 'worker', audit: 1 });
+  expect(await redis.xlen(keys.audit)).toBe(0);
   redis.disconnect();
   expect((await post(`${url}/limits`, { id: 'daily', per: ['user'], period: 'day', max: 2 })).status).toBe(201);
   expect(await (await post(`${url}/check`, { user_id: 'ann' })).json()).toMatchObject({ decision: 'accepted' });

@@ -140,8 +140,10 @@ describe('GET /messages', () => {
     ['topic=a&topic_id=b', 'topic_id'],
     [`cursor=${encodeCursor('audit-events', '5-3')}`, 'cursor'],
     [`cursor=${encodeCursor('messages', '(5-3')}`, 'cursor'],
-    [`cursor=${encodeCursor('messages', '5')}`, 'cursor'],
-    [`cursor=${encodeCursor('messages', `${'9'.repeat(20)}-0`)}`, 'cursor'],
+    [`cursor=${encodeCursor('messages', '5-3')}`, 'cursor'],
+    [`cursor=${encodeCursor('messages', '05')}`, 'cursor'],
+    [`cursor=${encodeCursor('messages', '0')}`, 'cursor'],
+    [`cursor=${encodeCursor('messages', '9'.repeat(16))}`, 'cursor'],
   ])('?%s is a 400 that names %s', async (query, path) => {
     expectProblem(await get(`/messages?${query}`), 400, path);
   });

@@ -240,7 +240,7 @@ describe('a decision in Redis', () => {
     const fields = entries[0]![1];
     const entry = Object.fromEntries(fields.flatMap((_, i) => (i % 2 === 0 ? [[fields[i], fields[i + 1]]] : [])));
     expect(entry).toMatchObject({ status: 'THROTTLED', id: 'm-9', user: 'ann', account: 'acme', used: '1', cost: '1' });
-    expect(JSON.parse(entry.limits!)[0]).toEqual([
+    expect(JSON.parse((await t.redis.get(t.keys.loggedLimits(entry.limits!)))!)[0]).toEqual([
       'user',
       ['user'],
       'day',

@@ -1,8 +1,9 @@
 import { Queue } from 'bullmq';
 import { type Housekeeping, type HousekeepingObserver, startHousekeeping } from '../../src/log/housekeeping';
-import { type Trimmed, trimByAge } from '../../src/log/trim';
+import { type Trimmed, trimLogs } from '../../src/log/trim';
 import { connectPatiently, parseRedisUrl, type RedisClient } from '../../src/store/connection';
 import { createKeys, type Keys } from '../../src/store/keys';
+import { loadScripts } from '../../src/store/scripts';
 import { judgeServers, readServerFacts } from '../../src/store/server-check';
 import { sharedRedisUrl, startRedis, uniqueWorkspace } from '../support/redis';
 
@@ -38,11 +39,11 @@ function start(
 }
 
 describe('housekeeping', () => {
-  test('is done once a turn however many workers run, and removes what is too old from the log', async () => {
+  test('is done once a turn however many workers run, and removes what is too old from the logs', async () => {
     const keys = createKeys(uniqueWorkspace());
     const redis = connect(sharedRedisUrl());
-    await redis.xadd(keys.log, '1000-0', 'status', 'THROTTLED');
-    await redis.xadd(keys.log, '*', 'status', 'THROTTLED');
+    await redis.xadd(keys.audit, '1000-0', 'type', 'x');
+    await redis.xadd(keys.audit, '*', 'type', 'x');
     let turns = 0;
     let done: (trimmed: Trimmed) => void;
     const first = new Promise<Trimmed>((resolve) => {
@@ -50,15 +51,15 @@ describe('housekeeping', () => {
     });
     const trim = () => {
       turns += 1;
-      return trimByAge({ redis, keys, nowMs: Date.now() });
+      return trimLogs({ redis, scripts: loadScripts(), keys, nowMs: Date.now(), logMaxMessages: 1_000 });
     };
     const workers = Array.from({ length: 3 }, () =>
       start(connect(sharedRedisUrl()), keys, trim, { trimmed: (trimmed) => done(trimmed) }),
     );
     await Promise.all(workers.map(({ planned }) => planned));
 
-    expect(await first).toEqual({ log: 1, audit: 0 });
-    expect(await redis.xlen(keys.log)).toBe(1);
+    expect(await first).toEqual({ log: 0, audit: 1 });
+    expect(await redis.xlen(keys.audit)).toBe(1);
     await Promise.all(workers.map((worker) => worker.stop(false)));
     expect(turns).toBe(1);
     // The next turn is planned, once.

@@ -113,7 +113,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const link = createLink(redis);
   const gate = createGate({
     configuration,
-    decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs, logMaxEntries: 10_000 }),
+    decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 86_400_000 }),
     accounts: accountSettings,
     clock,
     link,
@@ -157,7 +157,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     members: createMembers({ redis, scripts, keys }),
     accounts: createAccounts({ redis, scripts, keys }),
     accountSettings,
-    messageLog: createMessageLog({ redis, keys }),
+    messageLog: createMessageLog({ redis, scripts, keys }),
     auditTrail: createAuditTrail({ redis, keys }),
     metrics,
     readiness,

@@ -12,13 +12,14 @@ import { resetCounter } from '../../src/store/counters';
 import { createDecisionStore } from '../../src/store/decisions';
 import { createKeys, type Keys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
-import { loadScripts } from '../../src/store/scripts';
+import { loadScripts, type Scripts } from '../../src/store/scripts';
 
 /** A replica's gate on a real Redis, without HTTP. */
 export interface TestGate {
   gate: Gate;
   configuration: ConfigurationStore;
   redis: RedisClient;
+  scripts: Scripts;
   keys: Keys;
   clock: RedisClock;
   /** What the gate's observer was told, in order. */
@@ -91,7 +92,7 @@ export async function startTestGate(options: {
   const link = createLink(redis);
   const gate = createGate({
     configuration,
-    decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs: 86_400_000, logMaxEntries: 10_000 }),
+    decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs: 86_400_000, logMaxAgeMs: 86_400_000 }),
     accounts: createAccountSettings({ capacity: 1_000 }),
     clock,
     link,
@@ -107,6 +108,7 @@ export async function startTestGate(options: {
     gate,
     configuration,
     redis,
+    scripts,
     keys,
     clock,
     events,

@@ -27,7 +27,7 @@ describe('the configuration', () => {
         replicas: 1,
         idempotencyTtlSeconds: 86_400,
         logLevel: 'info',
-        logMaxEntries: 1_000_000,
+        logMaxMessages: 1_000_000,
         logMaxAgeSeconds: 30 * 86_400,
         auditMaxAgeSeconds: 365 * 86_400,
         shutdownTimeoutMs: 10_000,

@@ -5,9 +5,9 @@ import {
   MESSAGE_STATUSES,
   type MessageLog,
   type MessageStatus,
-  SCAN_MAX_ENTRIES,
+  SCAN_MAX_ROWS,
 } from '../../log/messages';
-import { isStreamId } from '../../log/stream';
+import { isRowNumber } from '../../log/rows';
 import { type Route, route } from '../contract';
 import { decodeCursor, encodeCursor } from '../cursor';
 import { limitUsageSchema, problemSchema } from '../decision-schemas';
@@ -96,7 +96,7 @@ export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route
       operationId: 'listMessages',
       tag: 'Messages',
       summary: 'What became of messages',
-      description: `The newest first. Every throttled and filtered message is here; accepted checks too, with the setting log_checks "all". One call looks at no more than ${SCAN_MAX_ENTRIES.toLocaleString('en')} entries: when few of them match, a page may be short or empty and yet say more.`,
+      description: `The newest first. Every throttled and filtered message is here; accepted checks too, with the setting log_checks "all". A filter is looked up in an index. With several, one call looks at no more than ${SCAN_MAX_ROWS.toLocaleString('en')} messages: when few of them match all, a page may be short or empty and yet say more.`,
       role: 'read',
       query: querySchema,
       replies: {
@@ -107,7 +107,7 @@ export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route
       },
       async handle({ query }) {
         const before = query.cursor === undefined ? null : decodeCursor(CURSOR_KIND, query.cursor);
-        if (query.cursor !== undefined && (before === null || !isStreamId(before))) {
+        if (query.cursor !== undefined && (before === null || !isRowNumber(before))) {
           return invalidInput([{ path: 'cursor', message: 'must be a cursor from this list' }]);
         }
         const filter = {
@@ -132,7 +132,7 @@ export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route
       params: z.strictObject({ message_id: identifierSchema }),
       replies: {
         200: { description: 'The message.', schema: messageSchema },
-        404: { description: 'The log has no such message, or it is too far back.', schema: problemSchema },
+        404: { description: 'The log has no such message, or no longer.', schema: problemSchema },
       },
       async handle({ params }) {
         const message = await messageLog.get(params.message_id);
@@ -140,7 +140,7 @@ export function messageRoutes({ messageLog }: { messageLog: MessageLog }): Route
           return problem(
             404,
             'Unknown message',
-            `No message with this id is among the newest ${SCAN_MAX_ENTRIES.toLocaleString('en')} entries of the log. GET /messages pages through all of it.`,
+            'The log has no message with this id, or no longer. An accepted check is there only with the setting log_checks "all".',
           );
         }
         return { status: 200, body: messageInWords(message) };

@@ -1,0 +1,58 @@
+-- The message log: what happened, in order, and a row for each message with the indexes that find it.
+--
+-- Its keys are named after `prefix`, the workspace's "sg:{workspace}:", and so lie in one slot. Which ones a script
+-- touches depends on what the rows hold, so their names are made here and not by the caller:
+--   log             stream: what happened, an entry each
+--   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds
+--   l:meta          hash: last, the number that was given out last; trimmed, the number up to which rows were trimmed
+--   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
+--                   sorted sets: what the row is about, scored by the row's number
+--   l:x:<hash>      string: what is kept of the limits that messages were held against
+--   l:c:<id>        string: the newest row about a check with that message id
+-- A row is about a check, by the id of the check's entry in the log, or about a send, by its message id.
+
+-- A value between colons in a key's name: see escapeKeyPart in src/store/keys.ts.
+local function escape_part(value)
+  return (string.gsub(value, '[%%:{}]', function(character)
+    return string.format('%%%02X', string.byte(character))
+  end))
+end
+
+local function index_key(prefix, kind, value)
+  return prefix .. 'l:' .. kind .. ':' .. escape_part(value)
+end
+
+-- Every index that a row is in. `tags` is a list; absent values are ''.
+local function row_indexes(prefix, status, user, account, topic, tags, trace)
+  local keys = { index_key(prefix, 's', status), index_key(prefix, 'u', user) }
+  if account ~= '' then
+    keys[#keys + 1] = index_key(prefix, 'a', account)
+  end
+  if topic ~= '' then
+    keys[#keys + 1] = index_key(prefix, 't', topic)
+  end
+  for _, tag in ipairs(tags) do
+    keys[#keys + 1] = index_key(prefix, 'g', tag)
+  end
+  if trace ~= '' then
+    keys[#keys + 1] = index_key(prefix, 'r', trace)
+  end
+  return keys
+end
+
+-- Adds a row that was written at a moment in epoch milliseconds. Returns its number.
+local function add_row(prefix, ref, written, indexes)
+  local number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', 1)
+  redis.call('XADD', prefix .. 'l:rows', number .. '-0', 'm', ref, 't', string.format('%.0f', written))
+  for _, key in ipairs(indexes) do
+    redis.call('ZADD', key, number, ref)
+  end
+  return number
+end
+
+-- Keeps what has to be kept of limits once for all the messages that were held against them. Returns what to find it by.
+local function keep_limits(prefix, text, keep_ms)
+  local hash = string.sub(redis.sha1hex(text), 1, 20)
+  redis.call('SET', prefix .. 'l:x:' .. hash, text, 'PX', keep_ms)
+  return hash
+end

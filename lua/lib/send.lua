@@ -1,0 +1,104 @@
+-- The state of a handed-over send: one hash, `prefix`s:<message id>, that every script about it reads and writes. The
+-- script that includes it has included lib/log. Short names, as there may be a million of them; absent is ''.
+--   st status   q row number   ms when it was taken   u, a, t, c user, account, topic, channel   k cost, if not 1
+--   r request, if not the id   pv provider   n attempt, raised by every decision and every try
+--   ph phase: q queued, s being sent; else absent   tries since it was decided last   rd deliveries begun a second time
+--   x limits, as of keep_limits   us use of each counter   dm when it was decided   cd 1 while it counts
+--   hs since when it is held   hb by which counters, a line each   du when it is due
+--   ev entries in the log: the first, and how much later each next one   ol 1 when a trim has passed over it
+--   tg tags, a line each   tc trace id   en event name   tp template
+--   sn when sent   dl when delivered   rf the provider's reference   er error   rs reason
+-- Its payload is in the hash `prefix`p:<request>: m, what all messages of the request share, and by message id what is
+-- the recipient's own, for as long as it may have to be sent.
+
+local function send_key(prefix, id)
+  return prefix .. 's:' .. escape_part(id)
+end
+
+-- Fields of a hash as a table by name, '' for absent ones.
+local function read_fields(key, names)
+  local values = redis.call('HMGET', key, unpack(names))
+  local fields = {}
+  for i, name in ipairs(names) do
+    fields[name] = values[i] or ''
+  end
+  return fields
+end
+
+-- A text of lines as a list.
+local function lines_of(text)
+  local lines = {}
+  for line in string.gmatch(text, '[^\n]+') do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+-- Writes what happened to a message into the log. Returns its `ev` with the entry added.
+local function add_event(prefix, id, ev, status, detail)
+  local entry = redis.call('XADD', prefix .. 'log', '*', 'status', status, 'send', id, 'detail', detail)
+  if ev == '' then
+    return entry
+  end
+  local first = string.match(ev, '^%d+')
+  local ms, part = string.match(entry, '^(%d+)-(%d+)$')
+  return ev .. ' ' .. string.format('%.0f', tonumber(ms) - tonumber(first)) .. '-' .. part
+end
+
+-- The entries that an `ev` stands for.
+local function event_entries(ev)
+  local entries, first = {}, nil
+  for ms, part in string.gmatch(ev, '(%d+)-(%d+)') do
+    if first then
+      ms = string.format('%.0f', tonumber(first) + tonumber(ms))
+    else
+      first = ms
+    end
+    entries[#entries + 1] = ms .. '-' .. part
+  end
+  return entries
+end
+
+local STATUS_FIELDS = { 'st', 'q', 'ev', 'ol' }
+
+-- Moves a message to another status, writes that into the log, and sets more fields: a list of names and values.
+-- `state` has STATUS_FIELDS.
+local function set_status(prefix, id, state, status, detail, now, more)
+  if state.st ~= status then
+    redis.call('ZREM', index_key(prefix, 's', state.st), id)
+    redis.call('ZADD', index_key(prefix, 's', status), state.q, id)
+  end
+  local ev = add_event(prefix, id, state.ev, status, detail)
+  redis.call('HSET', send_key(prefix, id), 'st', status, 'ev', ev, unpack(more))
+  -- What a trim has passed over because it was still to be sent is trimmed when it has been over for as long as others.
+  if state.ol == '1' then
+    if status == 'ENQUEUED' or status == 'DELAYED' then
+      redis.call('ZREM', prefix .. 'l:old', id)
+    else
+      redis.call('ZADD', prefix .. 'l:old', now, id)
+    end
+  end
+end
+
+-- Forgets what a message would have been sent with.
+local function drop_payload(prefix, request, id)
+  local key = prefix .. 'p:' .. escape_part(request)
+  if redis.call('HDEL', key, id) == 1 and redis.call('HLEN', key) == 1 then
+    redis.call('DEL', key)
+  end
+end
+
+-- Takes a message out of the queues of those that wait for room or for their time.
+local function leave_hold(prefix, id, q, hb, du)
+  if du ~= '' then
+    redis.call('ZREM', prefix .. 'due', id)
+  end
+  for _, counter in ipairs(lines_of(hb)) do
+    redis.call('ZREM', prefix .. 'h:' .. counter, string.format('%016d', q) .. id)
+  end
+end
+
+-- Hands an attempt to the relay of its provider. `due` is when it is to be made, '' for at once.
+local function enqueue_attempt(prefix, provider, id, attempt, due)
+  redis.call('XADD', prefix .. 'outbox:' .. provider, '*', 'i', id, 'n', attempt, 'd', due)
+end

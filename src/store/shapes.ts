@@ -1,0 +1,140 @@
+import type { LimitView } from '../limits/decision';
+import type { Message } from '../limits/limit';
+import type { Shape } from '../limits/plan';
+import type { Keys } from './keys';
+
+/**
+ * How long a counter outlives its window, in milliseconds: a release or a look at the hour that has just ended still
+ * finds it.
+ */
+export const COUNTER_GRACE_MS = 3_600_000;
+
+/** A shape in the words of the scripts that decide, worked out once. */
+export interface EncodedShape {
+  /** As lua/lib/decision.lua reads it. */
+  json: string;
+  /** The same with which of its limits defer, as lua/send.lua reads it. */
+  sendJson: string;
+  /** What records and the log keep of its limits. */
+  limitsText: string;
+  /** The names of its counters but for the values that they count. */
+  counterPrefixes: string[];
+}
+
+/** Encodes shapes, each once. */
+export type ShapeEncoder = (shape: Shape) => EncodedShape;
+
+/** Makes an encoder for the keys of one workspace. */
+export function createShapeEncoder(keys: Keys): ShapeEncoder {
+  const encodedShapes = new WeakMap<Shape, EncodedShape>();
+  return (shape) => {
+    let encoded = encodedShapes.get(shape);
+    if (encoded === undefined) {
+      encoded = encode(shape, keys);
+      encodedShapes.set(shape, encoded);
+    }
+    return encoded;
+  };
+}
+
+function encode(shape: Shape, keys: Keys): EncodedShape {
+  // Of the limits that share a counter one at most is enforced: the other only looks.
+  const most = shape.counters.map(() => -1);
+  const defers = shape.counters.map(() => 0);
+  for (const { limit, counter } of shape.limits) {
+    if (limit.mode !== 'enforce' || limit.max === null) continue;
+    most[counter] = limit.max;
+    if (limit.on_exceeded === 'defer') defers[counter] = 1;
+  }
+  const parts = [
+    // No limit at all: the plan holds for ever, which JSON cannot say.
+    Number.isFinite(shape.fromMs) ? shape.fromMs : 0,
+    Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
+    shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
+    most,
+  ];
+  return {
+    json: JSON.stringify(parts),
+    sendJson: JSON.stringify([...parts, defers]),
+    limitsText: encodeLimits(shape),
+    counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
+  };
+}
+
+/** The names of a message's counters, in the order of its shape. */
+export function addCounterNames(
+  names: string[],
+  keys: Keys,
+  shape: Shape,
+  { counterPrefixes }: EncodedShape,
+  message: Message,
+): void {
+  for (let index = 0; index < counterPrefixes.length; index += 1) {
+    names.push(counterPrefixes[index]! + keys.counterValues(shape.counters[index]!.perMask, message));
+  }
+}
+
+/** A limit as records and the log keep it. */
+export interface RecordedLimit extends LimitView {
+  /** The index of its counter among those of its message. */
+  counter: number;
+}
+
+type EncodedLimit = [
+  id: string,
+  per: LimitView['per'],
+  period: LimitView['period'],
+  max: number | null,
+  startMs: number,
+  endMs: number,
+  mode: LimitView['mode'],
+  counter: number,
+];
+
+/** The limits of a shape as records and the log keep them: JSON, so without a newline. */
+function encodeLimits(shape: Shape): string {
+  return JSON.stringify(
+    shape.limits.map(
+      ({ view: { id, per, period, max, startMs, endMs, mode }, counter }): EncodedLimit => [
+        id,
+        per,
+        period,
+        max,
+        startMs,
+        endMs,
+        mode,
+        counter,
+      ],
+    ),
+  );
+}
+
+/** Reads what a record or the log keeps of the limits that a message was held against. */
+export function decodeLimits(text: string): RecordedLimit[] {
+  return (JSON.parse(text) as EncodedLimit[]).map(([id, per, period, max, startMs, endMs, mode, counter]) => ({
+    id,
+    per,
+    period,
+    max,
+    startMs,
+    endMs,
+    mode,
+    counter,
+  }));
+}
+
+/**
+ * What a message counted, as the scripts that give it back take it: for each counter its name, then that of the mark
+ * that a reset leaves.
+ */
+export function countedNames(keys: Keys, limits: readonly RecordedLimit[], message: Message): string[] {
+  const names: string[] = [];
+  const seen = new Set<number>();
+  for (const { per, period, startMs, endMs, counter } of limits) {
+    if (seen.has(counter)) continue;
+    seen.add(counter);
+    const name = keys.counterName(per, period, { startMs, endMs }, message);
+    names.push(name, keys.counterReset(name));
+  }
+  return names;
+}

@@ -129,7 +129,7 @@ function program(): Command {
     .description('run a worker')
     .action(() => {
       const { composeWorker } = require('./compose') as typeof import('./compose');
-      return serve((deps) => composeWorker(deps, targetOrExit(deps.config, 'worker'), false));
+      return serve((deps) => composeWorker(deps, targetOrExit(deps.config, 'worker'), null));
     });
   sendgate
     .command('healthcheck')

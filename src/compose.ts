@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createKeyRing, type Schedule } from './access/key-ring';
 import { type AccessMode, accessMode, accessModeWords } from './access/mode';
-import type { Config } from './config';
+import { type Config, configuredProviders } from './config';
 import { createDegradedAnswers } from './gate/degraded';
 import { createGate } from './gate/gate';
 import { createLocalShare } from './gate/local-share';
@@ -19,27 +19,42 @@ import { createCalendarCache } from './limits/calendar';
 import { parseApart } from './limits-file/parse-apart';
 import { type LimitsFileWatch, watchLimitsFile } from './limits-file/watch';
 import { createAuditTrail } from './log/audit';
+import { readHistory } from './log/history';
 import { type Housekeeping, startHousekeeping } from './log/housekeeping';
 import { createMessageLog } from './log/messages';
 import { trimLogs } from './log/trim';
 import type { Logger } from './logger';
-import { createAccountSettings } from './membership/account-settings';
+import { type AccountSettings, createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
 import { createMembers } from './membership/members';
-import { createMetrics } from './metrics/metrics';
+import { createMetrics, type Metrics } from './metrics/metrics';
 import { DataFolderError, type HeldFolder, holdDataFolder, openDataFolder } from './private-redis/folder';
 import { findRedisProgram, NoRedisProgramError } from './private-redis/program';
 import { type PrivateRedis, PrivateRedisError, privateRedisTarget, startPrivateRedis } from './private-redis/server';
-import { createRedisClock } from './store/clock';
+import { createAcceptSend } from './sends/accept';
+import { createSendActions } from './sends/actions';
+import { createDecideSend, type DecideSend } from './sends/decide';
+import { type DepthWatch, watchDepths } from './sends/depths';
+import { type Hold, startHold } from './sends/hold';
+import { createProcessAttempt } from './sends/process';
+import { createLogProvider } from './sends/providers/log';
+import { PROVIDER_NAMES } from './sends/providers/names';
+import type { Provider } from './sends/providers/provider';
+import { createWebhookProvider } from './sends/providers/webhook';
+import { openQueues, type Queues } from './sends/queue';
+import { type Relay, startRelay } from './sends/relay';
+import { createSendStore, type SendStore } from './sends/store';
+import { startWorkers, type Workers } from './sends/workers';
+import { createRedisClock, type RedisClock } from './store/clock';
 import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
 import { connectFailingFast, connectPatiently, type RedisClient, type RedisTarget } from './store/connection';
 import { resetCounter } from './store/counters';
 import { createDecisionStore } from './store/decisions';
 import { isRedisUnavailable, redisAdvice, redisFailureReason, redisWords } from './store/failure';
-import { createKeys } from './store/keys';
+import { createKeys, type Keys } from './store/keys';
 import { createLink, type Link } from './store/link';
 import { type Pulse, startPulse } from './store/pulse';
-import { loadScripts } from './store/scripts';
+import { loadScripts, type Scripts } from './store/scripts';
 import { judgeServers, readServerFacts } from './store/server-check';
 import { packageVersion } from './version';
 
@@ -54,8 +69,15 @@ const HOUSEKEEPING_MS = 60_000;
 /** The most accounts whose settings, and the most calendars, that are kept in memory. */
 const ACCOUNTS_KNOWN = 100_000;
 const CALENDARS_KNOWN = 10_000;
+/** Of how many users it is remembered which their only account is. */
+const USERS_KNOWN = 100_000;
 /** Faults of the same kind are written once in this time, in milliseconds. */
 const FAULT_PAUSE_MS = 1_000;
+
+/** How long a decision about a handed-over send may take at least, in milliseconds: nobody waits in a hot path for it. */
+const SEND_TIMEOUT_MS = 1_000;
+/** The part of the time for what has begun to end after which deliveries that go on are told to. */
+const ABORT_PART = 0.8;
 
 /** What is told of an API that is ready. */
 export interface ApiReady {
@@ -165,6 +187,64 @@ const schedule: Schedule = (work, delayMs) => {
   return () => clearTimeout(timer);
 };
 
+const pause = (ms: number) => delay(ms, undefined, { ref: false });
+
+/** How much the logs keep. */
+function logBounds({ logMaxAgeSeconds, logMaxMessages, auditMaxAgeSeconds }: Config) {
+  return { logMaxAgeMs: logMaxAgeSeconds * 1_000, logMaxMessages, auditMaxAgeMs: auditMaxAgeSeconds * 1_000 };
+}
+
+/** How many messages wait to be delivered; null when that is not known. */
+function queueDepth(depths: DepthWatch): number | null {
+  return depths.last()?.reduce((sum, { outbox, waiting, delayed }) => sum + outbox + waiting + delayed, 0) ?? null;
+}
+
+/** What decides messages that are handed over, and keeps their state. */
+function composeSends(deps: {
+  config: Config;
+  redis: RedisClient;
+  scripts: Scripts;
+  keys: Keys;
+  configuration: ConfigurationStore;
+  accounts: AccountSettings;
+  clock: RedisClock;
+  link: Link;
+  metrics: Metrics;
+  fault: (error: unknown) => void;
+}): { store: SendStore; decide: DecideSend } {
+  const { config, metrics, fault } = deps;
+  const store = createSendStore({
+    ...deps,
+    idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+    logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
+    holdMaxMs: config.deferMaxAgeSeconds * 1_000,
+  });
+  const { replanned, called, tooLate } = metrics;
+  const decide = createDecideSend({
+    ...deps,
+    store,
+    observer: { replanned, called, tooLate, fault, sendDecided: metrics.sends.sendDecided },
+    timeoutMs: Math.max(config.checkTimeoutMs, SEND_TIMEOUT_MS),
+    usersKnown: USERS_KNOWN,
+  });
+  return { store, decide };
+}
+
+/** The queues of the providers. */
+function composeQueues(config: Config, redis: RedisClient, keys: Keys, onTrouble: (error: unknown) => void): Queues {
+  return openQueues({ redis, keys, providers: PROVIDER_NAMES, keepJobs: config.queueKeepJobs, onTrouble });
+}
+
+/** What delivers, for each provider that is configured. */
+function composeProviders(config: Config, logger: Logger): Map<string, Provider> {
+  const { webhookUrl: url, webhookSecret: secret, webhookTimeoutMs: timeoutMs, allowPrivateTargets } = config;
+  const providers = [createLogProvider((message) => logger.info('A message would be sent.', { sent: message }))];
+  if (url !== null) {
+    providers.push(createWebhookProvider({ url, secret, timeoutMs, allowPrivateTargets, nowMs: Date.now }));
+  }
+  return new Map(providers.map((provider) => [provider.name, provider]));
+}
+
 /** A service in two steps: what must be there before Redis is, and what needs Redis. */
 interface TwoStepService extends Service {
   /** @throws Refusal */
@@ -182,6 +262,7 @@ export function composeApi(
   { config, logger: common }: ServiceDeps,
   target: RedisTarget,
   onReady: (ready: ApiReady) => void,
+  metrics: Metrics = createMetrics({ processMetrics: true }),
 ): TwoStepService {
   const logger = common.with({ role: 'api' });
   const keys = createKeys(config.workspace);
@@ -194,7 +275,6 @@ export function composeApi(
   const link = createLink(redis);
   const clock = createRedisClock(monotonicMs, Date.now);
   const nowMs = () => clock.nowMs();
-  const metrics = createMetrics({ processMetrics: true });
 
   const calendars = createCalendarCache(CALENDARS_KNOWN);
   const calendarFor = calendars.for.bind(calendars);
@@ -225,6 +305,14 @@ export function composeApi(
       await configuration.refresh();
     },
   };
+  const decisionFault = occasionally(monotonicMs, (error, unwritten) => {
+    const reason = redisFailureReason(error);
+    if (reason === null) logger.error('A decision failed.', { error, unwritten });
+    // That Redis is away is said once, where it is noticed. One that answers, but is full or a replica, is not.
+    if (reason === 'refused') {
+      logger.warn('Redis answers, and refuses to decide.', { reason: redisWords(error), unwritten });
+    }
+  });
   const gate = createGate({
     configuration: gateConfiguration,
     decisions: createDecisionStore({
@@ -245,17 +333,29 @@ export function composeApi(
       replanned: metrics.replanned,
       called: metrics.called,
       tooLate: metrics.tooLate,
-      fault: occasionally(monotonicMs, (error, unwritten) => {
-        const reason = redisFailureReason(error);
-        if (reason === null) logger.error('A decision failed.', { error, unwritten });
-        // That Redis is away is said once, where it is noticed. One that answers, but is full or a replica, is not.
-        if (reason === 'refused') {
-          logger.warn('Redis answers, and refuses to decide.', { reason: redisWords(error), unwritten });
-        }
-      }),
+      fault: decisionFault,
     },
     checkTimeoutMs: config.checkTimeoutMs,
   });
+
+  const members = createMembers({ redis, scripts, keys });
+  const messageLog = createMessageLog({ redis, scripts, keys });
+  const sends = composeSends({
+    ...{
+      config,
+      redis,
+      scripts,
+      keys,
+      configuration: gateConfiguration,
+      accounts: accountSettings,
+      clock,
+      link,
+      metrics,
+    },
+    fault: decisionFault,
+  });
+  const queues = composeQueues(config, redis, keys, () => undefined);
+  const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
 
   const pulse = watchRedis(redis, link, logger, 'checks are answered by the on_redis_down of their limits.');
   let listener: Listener | undefined;
@@ -268,10 +368,11 @@ export function composeApi(
       redis: answers,
       limits_loaded: open,
       degraded: !answers,
-      queue_depth: null,
+      queue_depth: queueDepth(depths),
       stopping: stopping.signal.aborted,
     };
   }
+  metrics.sends.watchDepths(depths.last, nowMs);
   metrics.watch({
     redisUp: () => pulse.beats(),
     configuration() {
@@ -285,10 +386,18 @@ export function composeApi(
       version: packageVersion(),
       gate,
       configuration,
-      members: createMembers({ redis, scripts, keys }),
+      members,
       accounts: createAccounts({ redis, scripts, keys }),
       accountSettings,
-      messageLog: createMessageLog({ redis, scripts, keys }),
+      messageLog,
+      history: (message) => readHistory({ redis, keys }, message),
+      checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
+      acceptSend: createAcceptSend({ ...sends, members, randomBytes }),
+      sendActions: createSendActions({ ...sends, messageLog }),
+      sends: {
+        routing: { byChannel: config.channelProviders ?? {}, fallback: config.provider },
+        configured: configuredProviders(config),
+      },
       auditTrail: createAuditTrail({ redis, keys }),
       metrics,
       readiness,
@@ -317,6 +426,17 @@ export function composeApi(
     );
   }
 
+  /** Keeps the log at its length also where no worker runs. */
+  let trimming: NodeJS.Timeout | undefined;
+  async function trim(): Promise<void> {
+    if (!link.isReady()) return;
+    try {
+      await trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) });
+    } catch (error) {
+      if (redisFailureReason(error) === null) logger.error('The logs could not be trimmed.', { error });
+    }
+  }
+
   async function run(): Promise<void> {
     await untilDone(link, logger, stopping.signal, async () => {
       await judgeRedis(redis, logger);
@@ -331,6 +451,7 @@ export function composeApi(
     if (stopping.signal.aborted) return;
     open = true;
     openNow();
+    trimming = setInterval(() => void trim(), HOUSEKEEPING_MS).unref();
     const url = urlOf(listener!);
     if (access === 'open') logger.warn(accessModeWords(access, config.host));
     logger.info('The API is ready.', {
@@ -358,7 +479,10 @@ export function composeApi(
       if (listener !== undefined) await drainWithin(listener, drainMs, logger);
       await limitsFile?.stop();
       ring.stop();
+      depths.stop();
+      clearInterval(trimming);
       pulse.stop();
+      await queues.close();
       redis.disconnect();
     },
   };
@@ -366,12 +490,13 @@ export function composeApi(
 
 /**
  * The worker: what has to be done without anybody asking.
- * @param besideApi whether an API in the same process answers for its health, and has looked at what Redis this is
+ * @param apiMetrics of an API in the same process, which answers for its health, and has looked at what Redis this is;
+ *   null when it is alone
  */
 export function composeWorker(
   { config, logger: common }: ServiceDeps,
   target: RedisTarget,
-  besideApi: boolean,
+  apiMetrics: Metrics | null,
 ): TwoStepService {
   const logger = common.with({ role: 'worker' });
   const keys = createKeys(config.workspace);
@@ -382,11 +507,32 @@ export function composeWorker(
     reconnectMs: WORKER_RECONNECT_MS,
   });
   const link = createLink(redis);
-  const metrics = createMetrics({ processMetrics: !besideApi });
+  const metrics = apiMetrics ?? createMetrics({ processMetrics: true });
+  const clock = createRedisClock(monotonicMs, Date.now);
+  const nowMs = () => clock.nowMs();
+  const calendars = createCalendarCache(CALENDARS_KNOWN);
+  const configuration = createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) });
+  const sends = composeSends({
+    ...{ config, redis, scripts, keys, configuration, clock, link, metrics },
+    accounts: createAccountSettings({ capacity: ACCOUNTS_KNOWN }),
+    fault: occasionally(monotonicMs, (error, unwritten) => {
+      if (redisFailureReason(error) === null) logger.error('A decision failed.', { error, unwritten });
+    }),
+  });
+  const trouble = occasionally(monotonicMs, (error, unwritten) => {
+    // That Redis is away, and why, is said once, where it is noticed.
+    if (link.isReady() && redisFailureReason(error) === null) logger.error('The queue failed.', { error, unwritten });
+  });
+  const queues = composeQueues(config, redis, keys, trouble);
+  const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
+  const providers = composeProviders(config, logger);
   const stopping = new AbortController();
   const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
   let listener: Listener | undefined;
   let housekeeping: Housekeeping | undefined;
+  let relay: Relay | undefined;
+  let hold: Hold | undefined;
+  let workers: Workers | undefined;
 
   function readiness(): Readiness {
     const answers = pulse.beats();
@@ -396,22 +542,69 @@ export function composeWorker(
       // It decides nothing.
       limits_loaded: true,
       degraded: !answers,
-      queue_depth: null,
+      queue_depth: queueDepth(depths),
       stopping: stopping.signal.aborted,
     };
   }
-  metrics.watch({ redisUp: () => pulse.beats(), configuration: () => null });
+  if (apiMetrics === null) {
+    metrics.watch({ redisUp: () => pulse.beats(), configuration: () => null });
+    metrics.sends.watchDepths(depths.last, nowMs);
+  }
+
+  async function learnTime(): Promise<void> {
+    const sentMs = monotonicMs();
+    const [seconds, microseconds] = await redis.time();
+    clock.observe(Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000), sentMs);
+  }
 
   async function trim() {
-    const [seconds, microseconds] = await redis.time();
-    return trimLogs({
-      redis,
-      scripts,
-      keys,
-      nowMs: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
-      logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
-      logMaxMessages: config.logMaxMessages,
-      auditMaxAgeMs: config.auditMaxAgeSeconds * 1_000,
+    await learnTime();
+    return trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) });
+  }
+
+  /** Begins to deliver, and to decide what has waited. */
+  function startSends(): void {
+    const token = randomUUID();
+    const turnFailed = (what: string) =>
+      occasionally(monotonicMs, (error, unwritten) => {
+        if (redisFailureReason(error) === null) logger.error(`${what} failed, and goes on.`, { error, unwritten });
+      });
+    relay = startRelay({
+      ...{
+        redis,
+        keys,
+        queues,
+        providers: PROVIDER_NAMES,
+        consumer: token,
+        maxDepth: config.queueMaxDepth,
+        nowMs,
+        pause,
+      },
+      observer: {
+        relayed: metrics.sends.relayed,
+        failed: turnFailed('The relay'),
+        held(provider, isHeld) {
+          metrics.sends.held(provider, isHeld);
+          if (isHeld) logger.warn('A queue is full: what is accepted waits in the outbox.', { provider });
+        },
+      },
+    });
+    hold = startHold({
+      ...{ redis, scripts, keys, decide: sends.decide, nowMs, token, pause },
+      holdMaxMs: config.deferMaxAgeSeconds * 1_000,
+      observer: { failed: turnFailed('Deciding what has waited') },
+    });
+    workers = startWorkers({
+      ...{ redis, keys, providers: [...providers.keys()], concurrency: config.concurrency },
+      ratesPerSecond: config.providerRates ?? {},
+      keepJobs: config.queueKeepJobs,
+      processAttempt: createProcessAttempt({
+        ...{ store: sends.store, providers, nowMs, monotonicMs, random: Math.random, observer: metrics.sends },
+        backoff: { firstMs: config.retryFirstMs, mostMs: config.retryMaxMs },
+        triesMax: config.tries,
+        refundFailed: config.refundFailed,
+      }),
+      observer: { failed: turnFailed('An attempt to deliver'), trouble },
     });
   }
 
@@ -433,7 +626,10 @@ export function composeWorker(
   }
 
   async function run(): Promise<void> {
-    if (!besideApi) await untilDone(link, logger, stopping.signal, () => judgeRedis(redis, logger));
+    await untilDone(link, logger, stopping.signal, async () => {
+      if (apiMetrics === null) await judgeRedis(redis, logger);
+      await learnTime();
+    });
     if (stopping.signal.aborted) return;
     housekeeping = startHousekeeping({
       redis,
@@ -445,14 +641,10 @@ export function composeWorker(
           if (log + audit > 0) logger.info('Old entries were removed.', { log, audit });
         },
         failed: (error) => logger.error('The housekeeping failed; the next turn makes up for it.', { error }),
-        trouble: occasionally(monotonicMs, (error, unwritten) => {
-          // That Redis is away, and why, is said once, where it is noticed.
-          if (link.isReady() && redisFailureReason(error) === null) {
-            logger.error('The queue failed.', { error, unwritten });
-          }
-        }),
+        trouble,
       },
     });
+    startSends();
     await housekeeping.planned;
     if (!stopping.signal.aborted) logger.info('The worker is ready.', { workspace: config.workspace });
   }
@@ -466,9 +658,16 @@ export function composeWorker(
     },
     async stop(drainMs) {
       stopping.abort();
+      const abort = setTimeout(() => workers?.abort(), drainMs * ABORT_PART);
       const closed = (async () => {
         // Without Redis there is nothing that could end.
-        await Promise.race([housekeeping?.stop(!link.isReady()), delay(drainMs, undefined, { ref: false })]);
+        const now = !link.isReady();
+        const ends = [housekeeping?.stop(now), relay?.stop(now), hold?.stop(now), workers?.stop(now)];
+        await Promise.race([Promise.all(ends), pause(drainMs)]);
+        clearTimeout(abort);
+        depths.stop();
+        await Promise.race([Promise.all([...providers.values()].map((provider) => provider.close())), pause(drainMs)]);
+        await queues.close();
       })();
       await Promise.all([closed, listener === undefined ? undefined : drainWithin(listener, drainMs, logger)]);
       pulse.stop();
@@ -527,12 +726,13 @@ export function composeUp(
     }
     if (stopped) return;
     const privateRedisFolder = folderPath;
-    api = composeApi({ config, logger }, target, (ready) => onReady({ ...ready, privateRedisFolder }));
+    const metrics = createMetrics({ processMetrics: true });
+    api = composeApi({ config, logger }, target, (ready) => onReady({ ...ready, privateRedisFolder }), metrics);
     await api.listen();
     privateRedis = begin?.();
     await privateRedis?.ready;
     if (stopped) return;
-    worker = composeWorker({ config, logger }, target, true);
+    worker = composeWorker({ config, logger }, target, metrics);
     // The API looks at what Redis this is.
     await api.run();
     if (!stopped) await worker.run();

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { DEFAULT_HOST, DEFAULT_PORT } from './healthcheck';
+import { isProviderName, PROVIDER_NAMES, type ProviderName } from './sends/providers/names';
+import { isWebhookSecret } from './sends/providers/secret';
 import { parseRedisUrl, type RedisTarget } from './store/connection';
 
 /** One variable of the environment: how it is read, and what the documentation says of it. */
 interface Setting<T, Default extends string | null> {
   /** The variable's name. */
   name: string;
-  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Logs' | 'Processes';
+  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Sends' | 'Webhook' | 'Logs' | 'Processes';
   /** What a value looks like, for the documentation. */
   type: string;
   /** What holds when it is not set, as it would be written; null: nothing. */
@@ -67,6 +69,58 @@ const redisUrl: z.ZodType<{ url: string; target: RedisTarget }, string> = text.t
     return z.NEVER;
   }
 });
+
+const yesOrNo: z.ZodType<boolean, string> = z
+  .enum(['true', 'false'], { error: 'must be true or false' })
+  .transform((value) => value === 'true');
+
+const providerName: z.ZodType<ProviderName, string> = z.enum(PROVIDER_NAMES, {
+  error: `must be one of ${PROVIDER_NAMES.join(', ')}`,
+});
+
+/** Pairs of a name and a value, `a=1,b=2`. */
+function pairs<T>(
+  readValue: (name: string, value: string) => T | { problem: string },
+): z.ZodType<Record<string, T>, string> {
+  return text.transform((list, context) => {
+    const read: Record<string, T> = Object.create(null);
+    const refuse = (message: string) => {
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    };
+    for (const part of list.split(',')) {
+      const [, name, value] = /^\s*([^=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+      if (name === undefined) return refuse('must be pairs such as a=1,b=2');
+      if (Object.hasOwn(read, name)) return refuse(`names ${JSON.stringify(name)} twice`);
+      const known = readValue(name, value!);
+      if (typeof known === 'object' && known !== null && 'problem' in known) return refuse(known.problem as string);
+      read[name] = known as T;
+    }
+    return read;
+  });
+}
+
+const channelProviders = pairs<ProviderName>((channel, provider) =>
+  isProviderName(provider)
+    ? provider
+    : {
+        problem: `gives ${JSON.stringify(channel)} the provider ${JSON.stringify(provider)}, which is none of ${PROVIDER_NAMES.join(', ')}`,
+      },
+);
+
+const providerRates = pairs<number>((provider, rate) => {
+  if (!isProviderName(provider)) {
+    return { problem: `names ${JSON.stringify(provider)}, which is none of ${PROVIDER_NAMES.join(', ')}` };
+  }
+  const perSecond = /^\d{1,6}(?:\.\d{1,3})?$/.test(rate) ? Number(rate) : 0;
+  return perSecond > 0 ? perSecond : { problem: `gives ${provider} a rate that is not a number above 0` };
+});
+
+const webUrl: z.ZodType<URL, string> = text
+  .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
+    error: 'must be a URL that begins with https:// or http://',
+  })
+  .transform((value) => new URL(value));
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -178,6 +232,139 @@ const SETTINGS = {
     description: 'How long the verdict of a `message_id` is kept, so that a check may be repeated or released.',
     schema: duration(1, 90 * 86_400),
   }),
+  provider: setting({
+    name: 'SENDGATE_PROVIDER',
+    group: 'Sends',
+    type: PROVIDER_NAMES.map((name) => `\`${name}\``).join(', '),
+    default: 'log',
+    description: 'What delivers handed-over sends. `log` only writes them into the log of the worker.',
+    schema: providerName,
+  }),
+  channelProviders: setting({
+    name: 'SENDGATE_CHANNEL_PROVIDERS',
+    group: 'Sends',
+    type: 'pairs of channel and provider',
+    default: null,
+    description:
+      'Providers of channels that have one of their own: `email=webhook,sms=log`. A message goes by the first channel of its `routing`.',
+    schema: channelProviders,
+  }),
+  concurrency: setting({
+    name: 'SENDGATE_CONCURRENCY',
+    group: 'Sends',
+    type: 'whole number',
+    default: '16',
+    description: 'How many deliveries of each provider a worker makes at once.',
+    schema: wholeNumber(1, 10_000),
+  }),
+  providerRates: setting({
+    name: 'SENDGATE_PROVIDER_RATES',
+    group: 'Sends',
+    type: 'pairs of provider and rate',
+    default: null,
+    description:
+      'How many deliveries a second a provider is given at most, by all workers together: `webhook=50`. A rate may be below 1.',
+    schema: providerRates,
+  }),
+  tries: setting({
+    name: 'SENDGATE_TRIES',
+    group: 'Sends',
+    type: 'whole number',
+    default: '8',
+    description: 'How often it is tried to deliver a message before it is `UNDELIVERABLE`.',
+    schema: wholeNumber(1, 100),
+  }),
+  retryFirstMs: setting({
+    name: 'SENDGATE_RETRY_FIRST_MS',
+    group: 'Sends',
+    type: 'whole number',
+    default: '1000',
+    unit: 'milliseconds',
+    description:
+      'About how long after the first try the second is made. Each next pause is twice as long, with jitter.',
+    schema: wholeNumber(1, 3_600_000),
+  }),
+  retryMaxMs: setting({
+    name: 'SENDGATE_RETRY_MAX_MS',
+    group: 'Sends',
+    type: 'whole number',
+    default: '300000',
+    unit: 'milliseconds',
+    description: 'The longest pause between two tries, unless the provider asks for a longer one.',
+    schema: wholeNumber(1, 86_400_000),
+  }),
+  refundFailed: setting({
+    name: 'SENDGATE_REFUND_FAILED',
+    group: 'Sends',
+    type: '`true`, `false`',
+    default: 'true',
+    description: 'Whether a message that could not be delivered gives back what it counted.',
+    schema: yesOrNo,
+  }),
+  deferMaxAgeSeconds: setting({
+    name: 'SENDGATE_DEFER_MAX_AGE',
+    group: 'Sends',
+    type: 'duration',
+    default: '7d',
+    description:
+      'How long a message is held for want of room, by limits whose `on_exceeded` is `defer`. After that it is `THROTTLED`.',
+    schema: duration(1, 366 * 86_400),
+  }),
+  queueMaxDepth: setting({
+    name: 'SENDGATE_QUEUE_MAX_DEPTH',
+    group: 'Sends',
+    type: 'whole number',
+    default: '10000',
+    unit: 'messages',
+    description:
+      "How many messages may wait in a provider's queue. More stay in the outbox, and come into the queue as it drains.",
+    schema: wholeNumber(1, 10_000_000),
+  }),
+  queueKeepJobs: setting({
+    name: 'SENDGATE_QUEUE_KEEP_JOBS',
+    group: 'Sends',
+    type: 'whole number',
+    default: '100',
+    description: 'How many finished jobs each queue keeps, for whoever looks at the board of the queues.',
+    schema: wholeNumber(0, 1_000_000),
+  }),
+  webhookUrl: setting({
+    name: 'SENDGATE_WEBHOOK_URL',
+    group: 'Webhook',
+    type: 'URL',
+    default: null,
+    description: 'Where the provider `webhook` posts messages to.',
+    secret: true,
+    schema: webUrl,
+  }),
+  webhookSecret: setting({
+    name: 'SENDGATE_WEBHOOK_SECRET',
+    group: 'Webhook',
+    type: 'secret',
+    default: null,
+    description:
+      'What its requests are signed with, by the Standard Webhooks scheme: `whsec_` and 24 to 64 bytes in base64, such as `whsec_$(openssl rand -base64 32)`. Not set, they are not signed.',
+    secret: true,
+    schema: text.refine(isWebhookSecret, { error: 'must be whsec_ and 24 to 64 bytes in base64' }),
+  }),
+  webhookTimeoutMs: setting({
+    name: 'SENDGATE_WEBHOOK_TIMEOUT_MS',
+    group: 'Webhook',
+    type: 'whole number',
+    default: '10000',
+    unit: 'milliseconds',
+    description: 'How long a request may take until the head of its answer is there.',
+    schema: wholeNumber(10, 600_000),
+  }),
+  allowPrivateTargets: setting({
+    name: 'SENDGATE_ALLOW_PRIVATE_TARGETS',
+    group: 'Webhook',
+    type: '`true`, `false`',
+    default: 'false',
+    description:
+      'Whether requests may go to private, loopback and link-local addresses, such as those of a service beside this one.',
+    schema: yesOrNo,
+  }),
   logLevel: setting({
     name: 'SENDGATE_LOG_LEVEL',
     group: 'Logs',
@@ -268,7 +455,32 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   if (errors.length > 0) return { errors };
   const config = values as Config;
+  const contradictions = contradictionsIn(config);
+  if (contradictions.length > 0) return { errors: contradictions };
   return { config, warnings: [...unknownVariables(env), ...weaknesses(config)] };
+}
+
+/** The providers that a configuration lets messages go through. */
+export function configuredProviders({ webhookUrl }: Config): ProviderName[] {
+  return PROVIDER_NAMES.filter((name) => name !== 'webhook' || webhookUrl !== null);
+}
+
+/** What is right by itself, and wrong together. */
+function contradictionsIn(config: Config): string[] {
+  const { provider, channelProviders, retryFirstMs, retryMaxMs } = config;
+  const errors: string[] = [];
+  const configured = configuredProviders(config);
+  const needs = (name: string, used: ProviderName) => {
+    if (!configured.includes(used)) errors.push(`${name} uses webhook, so SENDGATE_WEBHOOK_URL must be set`);
+  };
+  needs('SENDGATE_PROVIDER', provider);
+  for (const used of new Set(Object.values(channelProviders ?? {}))) needs('SENDGATE_CHANNEL_PROVIDERS', used);
+  if (retryMaxMs < retryFirstMs) {
+    errors.push(
+      `SENDGATE_RETRY_MAX_MS must be at least SENDGATE_RETRY_FIRST_MS, ${retryFirstMs}, but is "${retryMaxMs}"`,
+    );
+  }
+  return errors;
 }
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {

@@ -1,10 +1,10 @@
 import type { Gate } from '../gate/gate';
 import type { AuditTrail } from '../log/audit';
-import type { MessageLog } from '../log/messages';
 import type { AccountSettings } from '../membership/account-settings';
 import type { Accounts } from '../membership/accounts';
 import type { Members } from '../membership/members';
 import type { Metrics } from '../metrics/metrics';
+import type { AcceptSend } from '../sends/accept';
 import type { ConfigurationStore } from '../store/configuration';
 import type { Route } from './contract';
 import { accountRoutes } from './routes/accounts';
@@ -13,13 +13,14 @@ import { checkRoutes } from './routes/check';
 import { healthRoutes, type Readiness } from './routes/health';
 import { limitRoutes } from './routes/limits';
 import { memberRoutes } from './routes/members';
-import { messageRoutes } from './routes/messages';
+import { type MessageServices, messageRoutes } from './routes/messages';
 import { openApiRoute } from './routes/openapi';
+import { type SendConfiguration, sendRoutes } from './routes/send';
 import { settingsRoutes } from './routes/settings';
 import { usageRoutes } from './routes/usage';
 
 /** What the routes stand on. Each part is made at the composition root. */
-export interface Services {
+export interface Services extends MessageServices {
   /** The version of the package. */
   version: string;
   gate: Gate;
@@ -27,7 +28,8 @@ export interface Services {
   members: Members;
   accounts: Accounts;
   accountSettings: AccountSettings;
-  messageLog: MessageLog;
+  acceptSend: AcceptSend;
+  sends: SendConfiguration;
   auditTrail: AuditTrail;
   metrics: Metrics;
   readiness: () => Readiness;
@@ -44,6 +46,7 @@ export interface Services {
 export function allRoutes(services: Services): Route[] {
   const routes = [
     ...checkRoutes(services),
+    ...sendRoutes(services),
     ...usageRoutes(services),
     ...limitRoutes(services),
     ...settingsRoutes(services),

@@ -18,6 +18,11 @@ function problemOf(value: unknown): string | null {
   return null;
 }
 
+/** What is wrong with how deep any JSON value is nested, or null: what is nested deeper cannot be written again. */
+export function jsonDepthProblem(value: unknown): string | null {
+  return problemWithin(value, 0);
+}
+
 function problemWithin(value: unknown, depth: number): string | null {
   // A number such as 1e400 is read as infinity, and would come back as null.
   if (typeof value === 'number' && !Number.isFinite(value)) return 'must hold only numbers of a size that can be kept';

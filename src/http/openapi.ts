@@ -10,6 +10,7 @@ type Side = 'input' | 'output';
 /** The tags of the routes, in the order of the document. */
 const TAGS: Record<string, string> = {
   Decisions: 'May this message go out now? And what has been used.',
+  Sends: 'Send this message when the limits allow.',
   Limits: 'What may go out, over which calendar period.',
   Settings: 'What applies to the whole workspace.',
   Members: 'Which users belong to which accounts.',

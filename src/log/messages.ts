@@ -92,7 +92,6 @@ export interface MessageFilter {
   fromMs?: number | undefined;
   untilMs?: number | undefined;
   /** These have no index: what the others find is looked through. */
-  id?: string | undefined;
   event?: string | undefined;
   template?: string | undefined;
   providers?: readonly string[] | undefined;
@@ -225,17 +224,31 @@ function rowFilter({ statuses, user, account, topic, traceId, tags, fromMs, unti
   return { groups, fromMs, untilMs };
 }
 
-function hasUnindexed({ id, event, template, providers }: MessageFilter): boolean {
-  return id !== undefined || event !== undefined || template !== undefined || providers !== undefined;
+function hasUnindexed({ event, template, providers }: MessageFilter): boolean {
+  return event !== undefined || template !== undefined || providers !== undefined;
 }
 
-function matchesUnindexed(message: LoggedMessage, { id, event, template, providers }: MessageFilter): boolean {
-  const { send } = message;
+function matchesUnindexed({ send }: LoggedMessage, { event, template, providers }: MessageFilter): boolean {
   return (
-    (id === undefined || message.id === id) &&
     (event === undefined || send?.event === event) &&
     (template === undefined || send?.template === template) &&
     (providers === undefined || (send !== null && providers.includes(send.provider)))
+  );
+}
+
+/** Whether a message is one that a filter asks for. */
+export function matchesFilter(message: LoggedMessage, filter: MessageFilter): boolean {
+  const { statuses, user, account, topic, traceId, tags, fromMs, untilMs } = filter;
+  return (
+    (statuses === undefined || statuses.includes(message.status)) &&
+    (user === undefined || message.user === user) &&
+    (account === undefined || message.account === account) &&
+    (topic === undefined || message.topic === topic) &&
+    (traceId === undefined || message.send?.traceId === traceId) &&
+    (tags === undefined || tags.some((tag) => message.send?.tags.includes(tag))) &&
+    (fromMs === undefined || message.atMs >= fromMs) &&
+    (untilMs === undefined || message.atMs < untilMs) &&
+    matchesUnindexed(message, filter)
   );
 }
 

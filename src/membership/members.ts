@@ -2,7 +2,7 @@ import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import { runScript, type Scripts } from '../store/scripts';
-import { type Page, type PageRequest, readIds } from './paging';
+import { type IdPage, type Page, type PageRequest, readIds } from './paging';
 
 /** What an account knows of one of its users: any JSON object. */
 export type Profile = Record<string, unknown>;
@@ -33,6 +33,8 @@ export interface Members {
   accountsOf(userId: string, page: PageRequest): Promise<Page<Membership>>;
   /** A page of the account's users. */
   usersOf(accountId: string, page: PageRequest): Promise<Page<Membership>>;
+  /** The ids of the account's users, in the order of their bytes, at most so many. */
+  userIdsOf(accountId: string, most: number): Promise<string[]>;
   /** Removes one membership; false when there was none. */
   remove(userId: string, accountId: string, actor: Actor, source: Source): Promise<boolean>;
   /**
@@ -50,6 +52,9 @@ export const ACCOUNTS_MAX = 1_000;
 export const EVENTS_EACH_MAX = 20;
 /** How many memberships one step of a long removal takes away: about 0.4 ms of Redis. */
 const REMOVAL_CHUNK = 100;
+
+/** How many ids are read at once: Redis is held for well under a millisecond. */
+const IDS_PER_READ = 1_000;
 
 const KEEP_PROFILE = '-';
 const NO_PROFILE = '';
@@ -152,6 +157,20 @@ export function createMembers(deps: { redis: RedisClient; scripts: Scripts; keys
         }),
         next,
       };
+    },
+
+    async userIdsOf(accountId, most) {
+      const users: string[] = [];
+      let after: string | null = null;
+      do {
+        const page: IdPage = await readIds(redis, keys.accountUsers(accountId), {
+          after,
+          limit: Math.min(IDS_PER_READ, most - users.length),
+        });
+        users.push(...page.ids);
+        after = page.next;
+      } while (after !== null && users.length < most);
+      return users;
     },
 
     async remove(userId, accountId, actor, source) {

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { createSendMetrics, type SendMetrics, seriesOf } from './sends';
 import { createDurationTally, createReading, createTally, type Series } from './tally';
 
 /** What is counted of a decision. */
@@ -27,6 +28,9 @@ export interface Metrics {
   called(seconds: number): void;
   /** One verdict that came after its answer had been given without it; `counted` says whether it raised counters. */
   tooLate(counted: boolean): void;
+
+  /** What is told of handed-over sends. */
+  readonly sends: SendMetrics;
 
   /** Says what to read when somebody looks. */
   watch(readings: {
@@ -102,11 +106,14 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
   });
 
   // Those that an alert or a ratio is made of are there from the start, at 0.
-  const decisionSeries = seriesByName(['accepted', 'throttled', 'filtered'], (name) => decisions.series(name));
-  const replanSeries = seriesByName(['stale', 'account-stale', 'window', 'late'], (name) => replans.series(name));
+  const decisionSeries = seriesOf(['accepted', 'throttled', 'filtered'], (name) => decisions.series(name));
+  const replanSeries = seriesOf(['stale', 'account-stale', 'window', 'late', 'membership'], (name) =>
+    replans.series(name),
+  );
   const lateSeries = { true: late.series('true'), false: late.series('false') };
 
   return {
+    sends: createSendMetrics(registry),
     route(method, path) {
       const duration = requestSeconds.series(path);
       const byStatus = new Map<number, Series>();
@@ -163,18 +170,5 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
 
     contentType: registry.contentType,
     text: () => registry.metrics(),
-  };
-}
-
-/** Looks a series up by the one label it has, of which there are few. */
-function seriesByName(known: readonly string[], make: (name: string) => Series): (name: string) => Series {
-  const all = new Map(known.map((name) => [name, make(name)]));
-  return (name) => {
-    let series = all.get(name);
-    if (series === undefined) {
-      series = make(name);
-      all.set(name, series);
-    }
-    return series;
   };
 }

@@ -26,6 +26,11 @@ export const SCRIPT_NAMES = [
   'account_write',
   'log_page',
   'log_trim',
+  'send',
+  'send_begin',
+  'send_finish',
+  'send_cancel',
+  'hold_next',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 

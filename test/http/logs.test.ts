@@ -72,12 +72,19 @@ describe('GET /messages', () => {
           event: '',
           notification: '',
           enqueued: expect.any(Number),
+          error: null,
+          reason: null,
+          kind: 'check',
+          request_id: null,
           account_id: 'acme',
           tenant_id: 'acme',
           topic: 'news',
           channel: 'sms',
+          provider: null,
+          tags: [],
+          trace_id: null,
+          tries: 0,
           cost: 1,
-          reason: null,
           throttled_by: ['user-daily'],
           limits: decision.limits,
           retry_at: decision.retry_at,
@@ -86,15 +93,16 @@ describe('GET /messages', () => {
     });
     expect(body.results[0].limits[0]).toMatchObject({ max: 1, used: 1, exceeded: true });
     expect(Math.abs(body.results[0].enqueued - beforeMs)).toBeLessThan(10_000);
-    expect((await get(`/messages/${encodeURIComponent('m/1 ü')}`)).body).toEqual(body.results[0]);
+    expect((await get(`/messages/${encodeURIComponent('m/1 ü')}`)).body).toEqual({ ...body.results[0], providers: [] });
   });
 
   test('shows a filtered message and why, and one without a message_id under an id of its own', async () => {
     await app.call('PATCH', '/settings', { require_membership: true });
     await check({ user_id: 'ann', account_id: 'acme' });
     const [filtered] = (await get('/messages?status=FILTERED')).body.results;
-    expect(filtered).toMatchObject({ status: 'FILTERED', reason: 'NOT_A_MEMBER', throttled_by: [], limits: [] });
-    expect((await get(`/messages/${filtered.id}`)).body).toEqual(filtered);
+    expect(filtered).toMatchObject({ status: 'FILTERED', reason: 'FILTERED', throttled_by: [], limits: [] });
+    expect(filtered.error).toMatch(/not in the account/);
+    expect((await get(`/messages/${filtered.id}`)).body).toEqual({ ...filtered, providers: [] });
   });
 
   test('is followed by cursors, each message once, and filtered by what messages have', async () => {

@@ -145,7 +145,6 @@ describe('the message log', () => {
       ],
       [{ fromMs: Date.now() + 3_600_000 }, () => false],
       [{ untilMs: 5 }, () => false],
-      [{ id: 'm-7' }, (index) => index === 7],
       [{ user: 'ann', event: 'order' }, () => false],
       [{ statuses: [] }, () => false],
       [{ tags: [] }, () => false],

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
 import { createKeyRing, type KeyRing } from '../../src/access/key-ring';
 import { createDegradedAnswers } from '../../src/gate/degraded';
@@ -12,11 +12,16 @@ import { listen } from '../../src/http/listener';
 import type { Readiness } from '../../src/http/routes/health';
 import { createCalendarCache } from '../../src/limits/calendar';
 import { createAuditTrail } from '../../src/log/audit';
+import { readHistory } from '../../src/log/history';
 import { createMessageLog } from '../../src/log/messages';
 import { createAccountSettings } from '../../src/membership/account-settings';
 import { createAccounts } from '../../src/membership/accounts';
 import { createMembers } from '../../src/membership/members';
 import { createMetrics } from '../../src/metrics/metrics';
+import { createAcceptSend } from '../../src/sends/accept';
+import { createSendActions } from '../../src/sends/actions';
+import { createDecideSend } from '../../src/sends/decide';
+import { createSendStore } from '../../src/sends/store';
 import { createRedisClock } from '../../src/store/clock';
 import { createConfigurationStore } from '../../src/store/configuration';
 import { connectFailingFast, parseRedisUrl, type RedisClient } from '../../src/store/connection';
@@ -150,14 +155,32 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       stopping: false,
     };
   };
+  const messageLog = createMessageLog({ redis, scripts, keys });
+  const members = createMembers({ redis, scripts, keys });
+  const store = createSendStore({
+    ...{ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 86_400_000, holdMaxMs: 86_400_000 },
+  });
+  const decide = createDecideSend({
+    ...{ store, configuration, accounts: accountSettings, clock, link, timeoutMs: checkTimeoutMs, usersKnown: 1_000 },
+    observer: {
+      ...metrics,
+      sendDecided: metrics.sends.sendDecided,
+      fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }),
+    },
+  });
   const services: Services = {
     version: packageVersion(),
     gate,
     configuration,
-    members: createMembers({ redis, scripts, keys }),
+    members,
     accounts: createAccounts({ redis, scripts, keys }),
     accountSettings,
-    messageLog: createMessageLog({ redis, scripts, keys }),
+    messageLog,
+    history: (message) => readHistory({ redis, keys }, message),
+    checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
+    acceptSend: createAcceptSend({ store, members, decide, randomBytes }),
+    sendActions: createSendActions({ store, messageLog, decide }),
+    sends: { routing: { byChannel: {}, fallback: 'log' }, configured: ['log'] },
     auditTrail: createAuditTrail({ redis, keys }),
     metrics,
     readiness,

@@ -1,0 +1,34 @@
+import type { RedisClient } from '../store/connection';
+import type { Keys } from '../store/keys';
+import type { LoggedMessage } from './messages';
+import { entryMs, streamEntry } from './stream';
+
+/** Something that happened to a message. */
+export interface MessageEvent {
+  /** The entry's id in the log. */
+  id: string;
+  atMs: number;
+  /** The status that it got, or RETRYING, REDELIVERED. */
+  type: string;
+  /** What else there is to know: of an attempt, what the provider said. */
+  detail: Readonly<Record<string, unknown>>;
+}
+
+/** Reads what happened to a message, in order. @throws whatever Redis fails with */
+export async function readHistory(
+  { redis, keys }: { redis: RedisClient; keys: Keys },
+  { id, status, atMs, send }: LoggedMessage,
+): Promise<MessageEvent[]> {
+  // A check is decided once, and that is all that ever happens to it.
+  if (send === null) return [{ id, atMs, type: status, detail: {} }];
+  const reads = redis.pipeline();
+  for (const entry of send.entries) reads.xrange(keys.log, entry, entry);
+  return ((await reads.exec()) ?? []).flatMap(([error, value]) => {
+    if (error) throw error;
+    const [found] = value as [string, string[]][];
+    if (found === undefined) return [];
+    const { id: entryId, fields } = streamEntry(found);
+    const detail = fields.detail ? (JSON.parse(fields.detail) as Record<string, unknown>) : {};
+    return [{ id: entryId, atMs: entryMs(entryId), type: fields.status ?? '', detail }];
+  });
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+
+/** The length of an id: 16 bytes in base 36. */
+const ID_CHARACTERS = 25;
+const ID_BYTES = 16;
+
+/** A new request's id. @param randomBytes a source of unpredictable bytes */
+export function newRequestId(randomBytes: (count: number) => Uint8Array): string {
+  return idOf(randomBytes(ID_BYTES));
+}
+
+/**
+ * The id of a recipient's message: it follows from the request and the recipient, so that a request that is made again
+ * under the same id goes on where it stopped.
+ * @param recipient a text that no other recipient of the request has
+ */
+export function recipientMessageId(requestId: string, recipient: string): string {
+  return idOf(createHash('sha256').update(`${requestId}\n${recipient}`).digest().subarray(0, ID_BYTES));
+}
+
+/** What an idempotency key, or the content of a request, is known by. */
+export function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
+}
+
+function idOf(bytes: Uint8Array): string {
+  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
+    .toString(36)
+    .padStart(ID_CHARACTERS, '0');
+}

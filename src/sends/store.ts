@@ -1,0 +1,319 @@
+import type { Ask, Replies } from '../gate/asking';
+import type { Message } from '../limits/limit';
+import type { Shape } from '../limits/plan';
+import { type Actor, AUDIT_MAX_EVENTS } from '../store/actor';
+import { decodeDelta } from '../store/configuration';
+import type { RedisClient } from '../store/connection';
+import { LOG_SLACK_MS } from '../store/decisions';
+import type { Keys } from '../store/keys';
+import { runScript, type Scripts } from '../store/scripts';
+import {
+  addCounterNames,
+  COUNTER_GRACE_MS,
+  countedNames,
+  createShapeEncoder,
+  decodeLimits,
+  type RecordedLimit,
+} from '../store/shapes';
+
+/** A message to decide. */
+export interface SendDecision {
+  /** `new` is written down; `held` has waited; `again` is sent again by hand. */
+  kind: 'new' | 'held' | 'again';
+  id: string;
+  message: Message;
+  /** Whether its account is the user's only one, and must still be. Only of a new one. */
+  sole: boolean;
+  cost: number;
+  /** The attempt that it is at; 0 for a new one. */
+  attempt: number;
+  /** When it is to be decided, in epoch milliseconds; null for now. Only of a new one. */
+  dueMs: number | null;
+  provider: string;
+  /** What it came with. Only of a new one. */
+  request: { id: string; payload: string } | null;
+  /** JSON of the recipient. Only of a new one. */
+  recipient: string;
+  /** More of its state: names and values, see lua/lib/send.lua. Only of a new one. */
+  fields: readonly string[];
+  /** What its idempotency key is known by, and a hash of its content. Only of a new one that is its request's only one. */
+  idempotency: { key: string; content: string } | null;
+  /** Who sends it again. Only then. */
+  actor: Actor | null;
+  /** Once a message is held by that counter, as `held` in keys.ts names it, those asked behind it are not decided. */
+  only: string;
+}
+
+/** What lua/send.lua replies. `used` is the use of each counter of the plan's shape after the decision. */
+export type SendReply =
+  | { kind: 'accepted'; used: number[] }
+  | { kind: 'throttled'; used: number[] }
+  | { kind: 'filtered' }
+  | { kind: 'known'; requestId: string }
+  | { kind: 'conflict' }
+  | { kind: 'stale' }
+  | { kind: 'account-stale'; revision: number; json: string }
+  | { kind: 'window' }
+  | { kind: 'late' }
+  /** The user's only account is another one; null: there is none, or more than one. */
+  | { kind: 'sole-account'; account: string | null }
+  | { kind: 'held'; used: number[] }
+  | { kind: 'delayed' }
+  /** It is not to be decided at that attempt. */
+  | { kind: 'over'; status: string }
+  | { kind: 'behind' };
+
+/** An attempt that is being made. */
+export interface BegunAttempt {
+  payload: string;
+  recipient: string;
+  message: Message & { user: string };
+  provider: string;
+  /** How often it was tried before, since it was decided. */
+  tries: number;
+  /** Whether this attempt was begun before, by a worker that died or lost its place. */
+  again: boolean;
+  /** When it was taken, and decided, in epoch milliseconds. */
+  takenMs: number;
+  decidedMs: number;
+  limits: RecordedLimit[];
+  cost: number;
+  counts: boolean;
+}
+
+/** How an attempt ended. */
+export type AttemptOutcome =
+  | { kind: 'sent'; detail: object; reference: string | null; keepPayload: boolean }
+  | { kind: 'retry'; detail: object; error: string; dueMs: number }
+  /** `refund` gives back what the message counted. */
+  | { kind: 'failed'; detail: object; error: string; reason: string; refund: boolean };
+
+/** Everything about a send's state that is done in one script. @throws each of them whatever Redis fails with */
+export interface SendStore {
+  /** Decides messages, each by itself, in one call. `only` must be the same of all. */
+  decide(version: number, asks: readonly Ask<SendDecision>[]): Promise<Replies<SendReply>>;
+  /** Begins an attempt; null when it is not, or no longer, to be made. */
+  begin(id: string, attempt: number): Promise<BegunAttempt | null>;
+  /**
+   * Records how an attempt ended.
+   * @returns the message's status then, and Redis's time in epoch milliseconds; null when it came too late to count
+   */
+  finish(
+    id: string,
+    attempt: number,
+    begun: BegunAttempt,
+    outcome: AttemptOutcome,
+  ): Promise<{ status: string; nowMs: number } | null>;
+  /** Stops a message that is still to be decided or sent. `counted` is what it counted, at that attempt. */
+  cancel(
+    id: string,
+    attempt: number,
+    counted: { limits: readonly RecordedLimit[]; message: Message } | null,
+    actor: Actor,
+  ): Promise<'canceled' | 'changed' | 'sending' | 'over'>;
+  /**
+   * Notes what an idempotency key is used for, unless it is noted already.
+   * @returns what is noted now
+   */
+  claim(
+    key: string,
+    claim: { requestId: string; content: string; sole: string },
+  ): Promise<{ requestId: string; content: string; sole: string }>;
+}
+
+const FLAG = { exempt: 2, idempotent: 8, account: 16, member: 32, sole: 128, held: 256, again: 512 } as const;
+
+/** Makes the store. */
+export function createSendStore(deps: {
+  redis: RedisClient;
+  scripts: Scripts;
+  keys: Keys;
+  /** How long an idempotency key is remembered, in milliseconds. */
+  idempotencyTtlMs: number;
+  /** How long the log keeps a message, in milliseconds. */
+  logMaxAgeMs: number;
+  /** How long a message is held for want of room at most, in milliseconds. */
+  holdMaxMs: number;
+}): SendStore {
+  const { redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs, holdMaxMs } = deps;
+  const fixedKeys = [keys.config, keys.configItems, keys.configChanges, keys.log];
+  const encodeShape = createShapeEncoder(keys);
+
+  async function decide(version: number, asks: readonly Ask<SendDecision>[]): Promise<Replies<SendReply>> {
+    const shapeNumbers = new Map<Shape, number>();
+    const shapesJson: string[] = [];
+    const limitsTexts: string[] = [];
+    const requestNumbers = new Map<object, number>();
+    const requests: [string, string][] = [];
+    const messages: unknown[][] = [];
+    const names = [...fixedKeys];
+    for (const { request: decision, plan, deadlineMs } of asks) {
+      const { shape, message } = plan;
+      const { idempotency, request } = decision;
+      const encoded = encodeShape(shape);
+      let shapeNumber = shapeNumbers.get(shape);
+      if (shapeNumber === undefined) {
+        shapeNumber = shapesJson.push(encoded.sendJson);
+        limitsTexts.push(encoded.limitsText);
+        shapeNumbers.set(shape, shapeNumber);
+      }
+      let requestNumber = 0;
+      if (request !== null) {
+        requestNumber = requestNumbers.get(request) ?? requests.push([request.id, request.payload]);
+        requestNumbers.set(request, requestNumber);
+      }
+      let flags = plan.exempt ? FLAG.exempt : 0;
+      if (decision.kind === 'held') flags |= FLAG.held;
+      if (decision.kind === 'again') flags |= FLAG.again;
+      if (idempotency !== null) {
+        flags |= FLAG.idempotent;
+        names.push(keys.idempotencyKey(idempotency.key));
+      }
+      if (plan.accountRevision !== null) {
+        flags |= FLAG.account;
+        names.push(keys.account(message.account ?? ''));
+      }
+      if (plan.membership) {
+        flags |= FLAG.member;
+        names.push(keys.userProfiles(message.user ?? ''));
+      }
+      if (decision.sole) {
+        flags |= FLAG.sole;
+        names.push(keys.userAccounts(message.user ?? ''));
+      }
+      addCounterNames(names, keys, shape, encoded, message);
+      messages.push([
+        ...[shapeNumber, flags, deadlineMs, `${decision.cost}`],
+        ...[message.user ?? '', message.account ?? '', message.topic ?? '', message.channel ?? '', decision.id],
+        ...[plan.accountRevision ?? 0, decision.attempt, decision.dueMs ?? 0, decision.provider, requestNumber],
+        ...[decision.recipient, decision.fields],
+        decision.actor !== null
+          ? JSON.stringify(decision.actor)
+          : idempotency === null
+            ? ''
+            : `${idempotency.content}\n`,
+      ]);
+    }
+    const [redisMs, changes, ...replies] = (await runScript(redis, scripts.send, names, [
+      version,
+      idempotencyTtlMs,
+      logMaxAgeMs + LOG_SLACK_MS,
+      holdMaxMs,
+      COUNTER_GRACE_MS,
+      `[${shapesJson.join(',')}]`,
+      JSON.stringify(messages),
+      JSON.stringify(requests),
+      asks[0]?.request.only ?? '',
+      AUDIT_MAX_EVENTS,
+      ...limitsTexts,
+    ])) as [number, unknown[], ...unknown[][]];
+    return {
+      redisMs,
+      delta: changes.length === 0 ? null : decodeDelta(changes),
+      replies: replies.map(decodeReply),
+    };
+  }
+
+  return {
+    decide,
+
+    async begin(id, attempt) {
+      const [begun, ...fields] = (await runScript(redis, scripts.send_begin, [keys.log], [id, attempt])) as unknown[];
+      if (begun === 0) return null;
+      const [payload, recipient, user, account, topic, channel, provider, ...rest] = fields as string[];
+      const [tries, again, decidedMs, limits, cost, counts, takenMs] = rest as unknown as [
+        number,
+        number,
+        ...[string, string, string, string, string],
+      ];
+      return {
+        payload: payload!,
+        recipient: recipient!,
+        message: { user: user!, account: account || null, topic: topic || null, channel: channel || null },
+        provider: provider!,
+        tries,
+        again: again === 1,
+        takenMs: Number(takenMs),
+        decidedMs: Number(decidedMs),
+        limits: limits === '' ? [] : decodeLimits(limits),
+        cost: Number(cost),
+        counts: counts === '1',
+      };
+    },
+
+    async finish(id, attempt, { limits, message, counts }, outcome) {
+      const refunds = outcome.kind === 'failed' && outcome.refund && counts;
+      const [status, nowMs] = (await runScript(
+        redis,
+        scripts.send_finish,
+        [keys.log, ...(refunds ? countedNames(keys, limits, message) : [])],
+        [
+          ...[id, attempt, outcome.kind, JSON.stringify(outcome.detail)],
+          outcome.kind === 'sent' ? '' : outcome.error,
+          outcome.kind === 'retry' ? outcome.dueMs : '',
+          outcome.kind === 'failed' ? outcome.reason : '',
+          outcome.kind === 'sent' ? (outcome.reference ?? '') : '',
+          outcome.kind === 'sent' && outcome.keepPayload ? '1' : '',
+        ],
+      )) as [string, number];
+      return status === '' ? null : { status, nowMs };
+    },
+
+    async cancel(id, attempt, counted, actor) {
+      return (await runScript(
+        redis,
+        scripts.send_cancel,
+        [keys.log, keys.audit, ...(counted === null ? [] : countedNames(keys, counted.limits, counted.message))],
+        [id, attempt, JSON.stringify(actor), 'api', AUDIT_MAX_EVENTS],
+      )) as 'canceled' | 'changed' | 'sending' | 'over';
+    },
+
+    async claim(key, { requestId, content, sole }) {
+      const name = keys.idempotencyKey(key);
+      for (;;) {
+        await redis.set(name, `${requestId}\n${content}\n${sole}`, 'PX', idempotencyTtlMs, 'NX');
+        const noted = await redis.get(name);
+        // It may have expired between the two calls.
+        if (noted === null) continue;
+        const [notedId = '', notedContent = '', notedSole = ''] = noted.split('\n');
+        return { requestId: notedId, content: notedContent, sole: notedSole };
+      }
+    },
+  };
+}
+
+function decodeReply(reply: unknown[]): SendReply {
+  const [code, ...rest] = reply;
+  switch (code) {
+    case 1:
+      return { kind: 'accepted', used: rest as number[] };
+    case 2:
+      return { kind: 'throttled', used: rest as number[] };
+    case 3:
+      return { kind: 'filtered' };
+    case 4:
+      return { kind: 'known', requestId: rest[0] as string };
+    case 5:
+      return { kind: 'conflict' };
+    case 6:
+      return { kind: 'stale' };
+    case 7:
+      return { kind: 'account-stale', revision: rest[0] as number, json: rest[1] as string };
+    case 8:
+      return { kind: 'window' };
+    case 9:
+      return { kind: 'late' };
+    case 10:
+      return { kind: 'sole-account', account: (rest[0] as string) || null };
+    case 11:
+      return { kind: 'held', used: rest as number[] };
+    case 12:
+      return { kind: 'delayed' };
+    case 13:
+      return { kind: 'over', status: rest[0] as string };
+    case 14:
+      return { kind: 'behind' };
+    default:
+      throw new Error(`send.lua answered what it cannot answer: ${JSON.stringify(reply)}`);
+  }
+}

@@ -1,0 +1,95 @@
+import { setMaxListeners } from 'node:events';
+import { Worker } from 'bullmq';
+import type { RedisClient } from '../store/connection';
+import type { Keys } from '../store/keys';
+import type { ProcessAttempt } from './process';
+import type { AttemptJob } from './queue';
+
+/** The workers of a process: one for each provider's queue. */
+export interface Workers {
+  /**
+   * Lets the attempts that are being made end, and begins no other. `now`: does not wait, nor for Redis; what is not
+   * recorded is made again elsewhere.
+   */
+  stop(now: boolean): Promise<void>;
+  /** Makes the providers end what they are doing. */
+  abort(): void;
+}
+
+/** Told of what goes wrong. */
+export interface WorkersObserver {
+  /** An attempt met a fault that is not the provider's; it is made again. */
+  failed(error: unknown): void;
+  /** A queue's connection has trouble. Comes often while Redis is away. */
+  trouble(error: unknown): void;
+}
+
+/**
+ * How long a job belongs to a worker that is not heard of, and how often it is looked for such jobs, in milliseconds. A job
+ * whose worker died is found at a look after its lock has ended, if it was there at the look before: after 12 s at most.
+ */
+const LOCK_MS = 8_000;
+const STALLED_EVERY_MS = 4_000;
+/** Workers that die never fail a message: its attempts are counted elsewhere. */
+const STALLED_MAX = Number.MAX_SAFE_INTEGER;
+/** After an error of Redis a queue is asked again after this, in milliseconds. */
+const RUN_RETRY_MS = 1_000;
+
+/**
+ * Begins to make attempts.
+ * @param deps.redis a patient connection; it is duplicated, and not closed at the stop
+ * @param deps.concurrency how many attempts of each provider are made at once
+ * @param deps.ratesPerSecond how many attempts of a provider are begun per second at most, by all workers together
+ */
+export function startWorkers(deps: {
+  redis: RedisClient;
+  keys: Keys;
+  providers: readonly string[];
+  concurrency: number;
+  ratesPerSecond: Readonly<Record<string, number>>;
+  keepJobs: number;
+  processAttempt: ProcessAttempt;
+  observer: WorkersObserver;
+}): Workers {
+  const { redis, keys, providers, concurrency, ratesPerSecond, keepJobs, processAttempt, observer } = deps;
+  const aborting = new AbortController();
+  // As many as there are attempts at once.
+  setMaxListeners(0, aborting.signal);
+  const keep = { count: keepJobs };
+  const workers = providers.map((provider) => {
+    const rate = ratesPerSecond[provider];
+    const worker = new Worker<AttemptJob>(
+      provider,
+      ({ data: { id, attempt } }) => processAttempt(id, attempt, aborting.signal),
+      {
+        connection: redis,
+        prefix: keys.queuePrefix,
+        concurrency,
+        ...(rate === undefined ? {} : { limiter: limiterOf(rate) }),
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_EVERY_MS,
+        maxStalledCount: STALLED_MAX,
+        runRetryDelay: RUN_RETRY_MS,
+        removeOnComplete: keep,
+        removeOnFail: keep,
+        skipVersionCheck: true,
+      },
+    );
+    worker.on('failed', (_job, error) => observer.failed(error));
+    worker.on('error', observer.trouble);
+    return worker;
+  });
+  return {
+    async stop(now) {
+      await Promise.all(workers.map((worker) => worker.close(now)));
+    },
+    abort: () => aborting.abort(),
+  };
+}
+
+/** A rate per second, also one below 1, as so many in so many milliseconds. */
+function limiterOf(ratePerSecond: number): { max: number; duration: number } {
+  return ratePerSecond >= 1
+    ? { max: Math.floor(ratePerSecond), duration: Math.round((Math.floor(ratePerSecond) / ratePerSecond) * 1_000) }
+    : { max: 1, duration: Math.round(1_000 / ratePerSecond) };
+}

@@ -11,7 +11,21 @@ function message({ users, userStep = 1, messageIds = false }) {
   return message;
 }
 
+/** The same message, handed over. */
+function send(load) {
+  const { user_id, account_id, topic_id } = message(load);
+  return {
+    message: {
+      to: { user_id, account_id },
+      template: 'order-shipped',
+      data: { order: randomInt(1_000_000) },
+      preferences: { subscription_topic_id: topic_id },
+    },
+  };
+}
+
 function body(load) {
+  if (load.sends) return JSON.stringify(send(load));
   if (load.batch === undefined) return JSON.stringify(message(load));
   return JSON.stringify({ messages: Array.from({ length: load.batch }, () => message(load)) });
 }
@@ -23,7 +37,17 @@ process.on('message', async ({ url, headers, load, connections, seconds }) => {
     duration: seconds,
     method: 'POST',
     headers,
-    requests: [{ setupRequest: (request) => ({ ...request, body: body(load) }) }],
+    requests: [
+      {
+        setupRequest: (request) => ({
+          ...request,
+          body: body(load),
+          ...(load.idempotencyKeys
+            ? { headers: { ...headers, 'idempotency-key': randomInt(2 ** 47).toString(36) } }
+            : {}),
+        }),
+      },
+    ],
   });
   const { non2xx, errors, timeouts } = result;
   process.send({ answered: result['2xx'], failed: non2xx + errors + timeouts, seconds: result.duration });

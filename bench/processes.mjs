@@ -71,6 +71,11 @@ export async function startSendgate(node, { redisUrl, workspace, limits, env = {
       return response.json();
     },
   };
+  sendgate.get = async (path) => {
+    const response = await fetch(url + path, { headers });
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
   for (const limit of limits) await sendgate.post('/limits', limit);
   return sendgate;
 }

@@ -1,17 +1,26 @@
 // Measures what docs/performance.md says, and writes a report in Markdown: `npm run bench`, or some of it with
-// `npm run bench -- checks batch users persistence`. See that page for the variables.
+// `npm run bench -- checks batch users persistence sends log`. See that page for the variables.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { benchBatch } from './batch.mjs';
 import { benchChecks } from './checks.mjs';
+import { benchLog } from './log.mjs';
 import { benchPersistence } from './persistence.mjs';
 import { startLoadGenerator } from './processes.mjs';
 import { startRedis } from './redis.mjs';
+import { benchSends } from './sends.mjs';
 import { benchUsers } from './users.mjs';
 
-const PARTS = { checks: benchChecks, batch: benchBatch, users: benchUsers, persistence: benchPersistence };
+const PARTS = {
+  checks: benchChecks,
+  batch: benchBatch,
+  users: benchUsers,
+  persistence: benchPersistence,
+  sends: benchSends,
+  log: benchLog,
+};
 
 const numbers = (text) => text.split(',').map(Number);
 const { NODE_BINARIES, BENCH_ROUNDS, BENCH_SECONDS, BENCH_CONNECTIONS, BENCH_USERS } = process.env;

@@ -15,14 +15,16 @@
 -- ARGV[5] grace_ms  how long after its window's end a counter expires
 -- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a fifth part {defers...}: 1 for a counter whose limit defers
 -- ARGV[7] messages  JSON: [message...], see lib/decision, with more parts: 11 the attempt that it is at now (0 for a new
---                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the number of its
---                     request among those below (0: none), 15 its recipient, 16 {name, value...}: more fields of its
---                     state, see lib/send, 17 for IDEMPOTENT what its key's record has behind its request: the content
---                     of the request, and a line more; for AGAIN who does it, as JSON
--- ARGV[8] requests  JSON: [[id, shared payload]...] of the new messages
--- ARGV[9] only      a counter, without "c:": once a message is held by it, those behind it are not decided. Or ''
--- ARGV[10] audit_max the most events that the trail keeps, about
--- ARGV[11...]       for each shape, what is kept of its limits: a text without a newline
+--                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the place of its
+--                     request among the texts of new messages, which its shared payload follows, 15 that of its
+--                     recipient,
+--                     16 {name, value...}: more fields of its state, see lib/send, 17 for IDEMPOTENT what its key's
+--                     record has behind its request: the content of the request, and a line more; for AGAIN who does
+--                     it, as JSON
+-- ARGV[8] only      a counter, without "c:": once a message is held by it, those behind it are not decided. Or ''
+-- ARGV[9] audit_max the most events that the trail keeps, about
+-- ARGV[10...]       for each shape, what is kept of its limits, a text without a newline, and what it is kept under (the
+--                   text is '' when it should be kept already); then the texts of new messages, by their places from 1
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
 -- The reply for a message is one of
@@ -38,7 +40,8 @@
 --   {12}                  it is to be decided once it is due
 --   {13, status}          it is not, or no longer, to be decided at this attempt
 --   {14}                  not decided, behind one that is held by `only`
--- Of 4 to 10, 13 and 14 nothing was counted or written.
+--   {15}                  what is kept of its limits is not kept any more: the text has to come along
+-- Of 4 to 10 and 13 to 15 nothing was counted or written.
 
 -- @include lib/clock
 -- @include lib/config
@@ -46,77 +49,137 @@
 -- @include lib/log
 -- @include lib/send
 
--- IDEMPOTENT and SOLE are a new message's; HELD is one that has waited, AGAIN one that is sent again by hand.
-local IDEMPOTENT, SOLE, HELD, AGAIN = 8, 128, 256, 512
+-- IDEMPOTENT, SOLE and FRESH, whose id nobody can have used before, are a new message's; HELD is one that has waited, AGAIN
+-- one that is sent again by hand.
+local IDEMPOTENT, SOLE, HELD, AGAIN, FRESH = 8, 128, 256, 512, 1024
 
 local config, items, changes_key, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local version, record_ms, log_ms, hold_ms, grace_ms =
   tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local shapes, messages, requests = cjson.decode(ARGV[6]), cjson.decode(ARGV[7]), cjson.decode(ARGV[8])
-local only = ARGV[9]
-local FIRST_TEXT = 11
+local shapes, messages = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
+local only, audit_max = ARGV[8], ARGV[9]
+local FIRST_TEXT = 10
 local prefix = string.sub(log, 1, -4)
 
 -- @include lib/decision
 
-local kept = {}
-local function limits_of(message)
-  local shape = message[1]
-  if not kept[shape] then
-    kept[shape] = keep_limits(prefix, ARGV[FIRST_TEXT - 1 + shape], log_ms)
-  end
-  return kept[shape]
+local now_text = string.format('%.0f', now)
+
+local FIRST_NEW_TEXT = FIRST_TEXT + 2 * #shapes
+local function text_at(place)
+  return ARGV[FIRST_NEW_TEXT - 1 + place]
 end
 
-local function text_of(ms)
-  return string.format('%.0f', ms)
+-- Where what is kept of each shape's limits is found; false when the text has to come along.
+local limits = {}
+local function limits_of(shape)
+  local hash = limits[shape]
+  if hash == nil then
+    local text
+    text, hash = ARGV[FIRST_TEXT + 2 * shape - 2], ARGV[FIRST_TEXT + 2 * shape - 1]
+    local key = prefix .. 'l:x:' .. hash
+    if text ~= '' then
+      redis.call('SET', key, text, 'PX', log_ms)
+    elseif redis.call('EXISTS', key) == 0 then
+      hash = false
+    end
+    limits[shape] = hash
+  end
+  return hash
 end
 
-local payloads = {}
--- Writes a new message down. `fields` are those of its status: a list of names and values.
-local function create(message, status, fields)
-  local id, user, account, topic = message[9], message[5], message[6], message[7]
-  local number, extra = message[14], message[16]
-  local request, payload = unpack(requests[number])
-  local tags, trace = {}, ''
-  for i = 1, #extra, 2 do
-    if extra[i] == 'tg' then
-      tags = lines_of(extra[i + 1])
-    elseif extra[i] == 'tc' then
-      trace = extra[i + 1]
-    end
-    fields[#fields + 1] = extra[i]
-    fields[#fields + 1] = extra[i + 1]
+-- What is written once for all messages of the call: members of sorted sets, and entries of the outboxes.
+local added, attempts = {}, {}
+local function add_to(key, score, member)
+  local list = added[key]
+  if not list then
+    list = {}
+    added[key] = list
   end
-  local ev = add_event(prefix, id, '', status, '')
-  local q = add_row(prefix, id, now, row_indexes(prefix, status, user, account, topic, tags, trace))
-  for i, name in ipairs({ 'a', 't', 'c' }) do
-    if message[5 + i] ~= '' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = message[5 + i]
-    end
+  local size = #list
+  list[size + 1], list[size + 2] = score, member
+end
+local function enqueue(provider, id, attempt)
+  local list = attempts[provider]
+  if not list then
+    list = {}
+    attempts[provider] = list
+  end
+  local size = #list
+  list[size + 1], list[size + 2] = id, attempt
+end
+
+local next_number, payloads = nil, {}
+-- Writes a new message down. `more` are further fields of its state: a list of names and values. Returns its number.
+local function create(message, status, more)
+  local id, user, account, topic, channel = message[9], message[5], message[6], message[7], message[8]
+  local place, extra = message[14], message[16]
+  local request = text_at(place)
+  if not next_number then
+    next_number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', #messages) - #messages
+  end
+  next_number = next_number + 1
+  local q = string.format('%.0f', next_number)
+  redis.call('XADD', prefix .. 'l:rows', q .. '-0', 'm', id, 't', now_text, 's', status)
+
+  add_to(prefix .. 'l:s:' .. status, q, id)
+  add_to(index_key(prefix, 'u', user), q, id)
+  local fields = { 'st', status, 'q', q, 'ms', now_text, 'u', user, 'pv', message[13] }
+  local size = 10
+  local function set(name, value)
+    fields[size + 1], fields[size + 2] = name, value
+    size = size + 2
+  end
+  if account ~= '' then
+    add_to(index_key(prefix, 'a', account), q, id)
+    set('a', account)
+  end
+  if topic ~= '' then
+    add_to(index_key(prefix, 't', topic), q, id)
+    set('t', topic)
+  end
+  if channel ~= '' then
+    set('c', channel)
   end
   if message[4] ~= '1' then
-    fields[#fields + 1] = 'k'
-    fields[#fields + 1] = message[4]
+    set('k', message[4])
   end
   if request ~= id then
-    fields[#fields + 1] = 'r'
-    fields[#fields + 1] = request
+    set('r', request)
   end
-  redis.call('HSET', send_key(prefix, id), 'st', status, 'q', q, 'ms', text_of(now), 'u', user, 'pv', message[13],
-    'ev', ev, unpack(fields))
+  if status ~= 'ENQUEUED' then
+    set('fs', status)
+  end
+  for i = 1, #extra, 2 do
+    local name, value = extra[i], extra[i + 1]
+    set(name, value)
+    if name == 'tg' then
+      for _, tag in ipairs(lines_of(value)) do
+        add_to(index_key(prefix, 'g', tag), q, id)
+      end
+    elseif name == 'tc' then
+      add_to(index_key(prefix, 'r', value), q, id)
+    end
+  end
+  for i = 1, #more, 2 do
+    set(more[i], more[i + 1])
+  end
+  redis.call('HSET', send_key(prefix, id), unpack(fields))
+
   local payload_key = prefix .. 'p:' .. escape_part(request)
-  if payloads[number] then
-    redis.call('HSET', payload_key, id, message[15])
+  if payloads[place] then
+    redis.call('HSET', payload_key, id, text_at(message[15]))
   else
-    payloads[number] = true
-    redis.call('HSET', payload_key, 'm', payload, id, message[15])
+    payloads[place] = true
+    redis.call('HSET', payload_key, 'm', text_at(place + 1), id, text_at(message[15]))
   end
   return q
 end
 
+-- What a message that waits, or is sent again, had of its last decision.
 local WAITING_FIELDS = { 'st', 'q', 'ev', 'ol', 'n', 'hb', 'hs', 'du', 'r' }
+local LAST_FIELDS = { 'hb', 'hs', 'du', 'ph', 'cd', 'x', 'us', 'er', 'rs', 'tries', 'sn', 'rf' }
+
 local blocked = false
 local next_key = 4
 local function next_if(condition)
@@ -127,13 +190,13 @@ local function next_if(condition)
 end
 
 local function decide(message)
-  local flags, id, attempt, due = message[2], message[9], message[11], message[12]
+  local shape, flags, id, attempt, due = message[1], message[2], message[9], message[11], message[12]
   local record_key = next_if(has(flags, IDEMPOTENT))
   local account_key = next_if(has(flags, ACCOUNT))
   local member_key = next_if(has(flags, MEMBER))
   local sole_key = next_if(has(flags, SOLE))
   local first_counter = next_key + 1
-  next_key = next_key + #shapes[message[1]][3]
+  next_key = next_key + #shapes[shape][3]
   local last_counter = next_key
 
   if now > message[3] then
@@ -154,19 +217,18 @@ local function decide(message)
     end
   end
 
-  local is_new = not has(flags, HELD) and not has(flags, AGAIN)
+  local again = has(flags, AGAIN)
+  local is_new = not again and not has(flags, HELD)
   local state
-  if is_new then
-    if redis.call('EXISTS', send_key(prefix, id)) == 1 then
-      return { 4, requests[message[14]][1] }
-    end
-  else
+  if not is_new then
     state = read_fields(send_key(prefix, id), WAITING_FIELDS)
-    local right = has(flags, HELD) and state.st == 'DELAYED'
-      or has(flags, AGAIN) and (state.st == 'THROTTLED' or state.st == 'UNDELIVERABLE' or state.st == 'FILTERED')
-    if not right or tonumber(state.n) ~= attempt then
+    local right = not again and state.st == 'DELAYED'
+      or again and (state.st == 'THROTTLED' or state.st == 'UNDELIVERABLE' or state.st == 'FILTERED')
+    if not right or attempt_of(state) ~= attempt then
       return { 13, state.st }
     end
+  elseif not has(flags, FRESH) and redis.call('EXISTS', send_key(prefix, id)) == 1 then
+    return { 4, text_at(message[14]) }
   end
 
   if sole_key then
@@ -177,10 +239,9 @@ local function decide(message)
     end
   end
 
-  local status, code, fields, used, holders, since
+  local status, code, more, used, holders, since
   if due > now then
-    status, code, used = 'DELAYED', 12, {}
-    fields = { 'n', '1', 'du', text_of(due) }
+    status, code, used, more = 'DELAYED', 12, {}, { 'du', string.format('%.0f', due) }
     redis.call('ZADD', prefix .. 'due', due, id)
   else
     local refused = refuse_plan(message, account_key)
@@ -188,24 +249,21 @@ local function decide(message)
       return refused
     end
     attempt = attempt + 1
-    fields = { 'n', attempt, 'dm', text_of(now) }
     if member_key and redis.call('HEXISTS', member_key, message[6]) == 0 then
-      status, code, used = 'FILTERED', 3, {}
+      status, code, used, more = 'FILTERED', 3, {}, {}
     else
+      local hash = limits_of(shape)
+      if not hash then
+        return { 15 }
+      end
       local exceeded
       used, exceeded = take_room(message, first_counter, last_counter, false)
-      fields[#fields + 1] = 'x'
-      fields[#fields + 1] = limits_of(message)
-      fields[#fields + 1] = 'us'
-      fields[#fields + 1] = table.concat(used, ',')
+      more = { 'x', hash, 'us', table.concat(used, ',') }
       if not exceeded then
         status, code = 'ENQUEUED', 1
-        fields[#fields + 1] = 'ph'
-        fields[#fields + 1] = 'q'
-        fields[#fields + 1] = 'cd'
-        fields[#fields + 1] = '1'
+        enqueue(message[13], id, attempt)
       else
-        local _, _, expire_at, most, defers = unpack(shapes[message[1]])
+        local _, _, expire_at, most, defers = unpack(shapes[shape])
         since = state and state.hs ~= '' and tonumber(state.hs) or now
         status, code = 'DELAYED', 11
         for _, i in ipairs(exceeded) do
@@ -220,10 +278,7 @@ local function decide(message)
             holders[#holders + 1] = counter
             redis.call('ZADD', prefix .. 'holds', 'LT', math.min(expire_at[i] - grace_ms, since + hold_ms), counter)
           end
-          fields[#fields + 1] = 'hs'
-          fields[#fields + 1] = text_of(since)
-          fields[#fields + 1] = 'hb'
-          fields[#fields + 1] = table.concat(holders, '\n')
+          more = { 'x', hash, 'us', more[4], 'hs', string.format('%.0f', since), 'hb', table.concat(holders, '\n') }
         end
       end
     end
@@ -231,36 +286,32 @@ local function decide(message)
 
   local q
   if is_new then
-    q = create(message, status, fields)
+    q = create(message, status, more)
   else
     q = state.q
     leave_hold(prefix, id, q, state.hb, state.du)
-    redis.call('HDEL', send_key(prefix, id), 'hb', 'hs', 'du', 'ph', 'cd', 'x', 'us', 'er', 'rs', 'tries',
-      'sn', 'rf')
-    if has(flags, AGAIN) then
-      audit(prefix .. 'audit', ARGV[10], message[17], 'api',
+    redis.call('HDEL', send_key(prefix, id), unpack(LAST_FIELDS))
+    local size = #more
+    more[size + 1], more[size + 2], more[size + 3], more[size + 4] = 'n', attempt, 'dm', now_text
+    if again then
+      audit(prefix .. 'audit', audit_max, message[17], 'api',
         { 'message.retried', 'message:' .. id, cjson.encode({ status = state.st }), cjson.encode({ status = status }) })
     end
     if state.st == status and code == 11 then
       -- That it waits on is nothing new.
-      redis.call('HSET', send_key(prefix, id), unpack(fields))
+      redis.call('HSET', send_key(prefix, id), unpack(more))
     else
-      set_status(prefix, id, state, status, '', now, fields)
+      set_status(prefix, id, state, status, '', now, more)
     end
   end
-  if code == 1 then
-    enqueue_attempt(prefix, message[13], id, attempt, '')
-  elseif holders then
+  if holders then
     for _, counter in ipairs(holders) do
       redis.call('ZADD', prefix .. 'h:' .. counter, since, string.format('%016d', q) .. id)
       blocked = blocked or counter == only
     end
   end
   if record_key then
-    redis.call('SET', record_key, requests[message[14]][1] .. '\n' .. message[17], 'PX', record_ms)
-  end
-  if code == 12 or code == 3 then
-    return { code }
+    redis.call('SET', record_key, text_at(message[14]) .. '\n' .. message[17], 'PX', record_ms)
   end
   return { code, unpack(used) }
 end
@@ -268,8 +319,14 @@ end
 local replies = { now, changes }
 for i, message in ipairs(messages) do
   local reply = decide(message)
-  waits = waits or (reply[1] >= 6 and reply[1] <= 10)
+  waits = waits or (reply[1] >= 6 and reply[1] <= 10) or reply[1] == 15
   replies[i + 2] = reply
+end
+for key, list in pairs(added) do
+  redis.call('ZADD', key, unpack(list))
+end
+for provider, list in pairs(attempts) do
+  enqueue_attempts(prefix, provider, list, '')
 end
 replies[2] = changes
 return replies

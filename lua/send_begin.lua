@@ -21,13 +21,13 @@ local id, attempt = ARGV[1], tonumber(ARGV[2])
 local key = send_key(prefix, id)
 local state = read_fields(key,
   { 'st', 'n', 'ph', 'u', 'a', 't', 'c', 'r', 'pv', 'tries', 'dm', 'x', 'k', 'cd', 'ev', 'rd', 'ms' })
-if state.st ~= 'ENQUEUED' or tonumber(state.n) ~= attempt then
+if state.st ~= 'ENQUEUED' or attempt_of(state) ~= attempt then
   return { 0, state.st }
 end
 
 local again = state.ph == 's'
 if again then
-  redis.call('HSET', key, 'rd', tonumber(state.rd == '' and '0' or state.rd) + 1,
+  redis.call('HSET', key, 'rd', number_of(state.rd, 0) + 1,
     'ev', add_event(prefix, id, state.ev, 'REDELIVERED', ''))
 else
   redis.call('HSET', key, 'ph', 's')
@@ -35,5 +35,5 @@ end
 local payload = redis.call('HMGET', prefix .. 'p:' .. escape_part(state.r == '' and id or state.r), 'm', id)
 local limits = state.x ~= '' and redis.call('GET', prefix .. 'l:x:' .. state.x) or ''
 return { 1, payload[1] or '', payload[2] or '', state.u, state.a, state.t, state.c, state.pv,
-  tonumber(state.tries == '' and '0' or state.tries), again and 1 or 0, state.dm, limits or '',
-  state.k == '' and '1' or state.k, state.cd, state.ms }
+  number_of(state.tries, 0), again and 1 or 0, state.dm == '' and state.ms or state.dm, limits or '',
+  state.k == '' and '1' or state.k, state.cd == '0' and '' or '1', state.ms }

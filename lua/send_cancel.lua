@@ -25,11 +25,11 @@ local prefix = string.sub(KEYS[1], 1, -4)
 local id = ARGV[1]
 local key = send_key(prefix, id)
 local now = now_ms()
-local state = read_fields(key, { 'st', 'q', 'ev', 'ol', 'n', 'ph', 'r', 'hb', 'du', 'cd', 'k', 'dm' })
+local state = read_fields(key, { 'st', 'q', 'ev', 'ol', 'n', 'ph', 'r', 'hb', 'du', 'k', 'dm', 'ms' })
 if state.st ~= 'ENQUEUED' and state.st ~= 'DELAYED' then
   return 'over'
 end
-if state.n ~= ARGV[2] then
+if attempt_of(state) ~= tonumber(ARGV[2]) then
   return 'changed'
 end
 if state.ph == 's' then
@@ -38,9 +38,10 @@ end
 
 leave_hold(prefix, id, state.q, state.hb, state.du)
 local more = {}
-if state.cd == '1' then
+if state.st == 'ENQUEUED' then
   for i = 3, #KEYS, 2 do
-    give_back(prefix, KEYS[i], KEYS[i + 1], tonumber(state.k == '' and '1' or state.k), tonumber(state.dm))
+    give_back(prefix, KEYS[i], KEYS[i + 1], number_of(state.k, 1),
+      number_of(state.dm, tonumber(state.ms)))
   end
   more = { 'cd', '0' }
 end

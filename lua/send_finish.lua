@@ -24,16 +24,16 @@ local prefix = string.sub(KEYS[1], 1, -4)
 local id, attempt, outcome, detail = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local key = send_key(prefix, id)
 local now = now_ms()
-local state = read_fields(key, { 'st', 'q', 'ev', 'ol', 'n', 'ph', 'r', 'pv', 'tries', 'cd', 'k', 'dm' })
+local state = read_fields(key, { 'st', 'q', 'ev', 'ol', 'n', 'ph', 'r', 'pv', 'tries', 'cd', 'k', 'dm', 'ms' })
 
 -- What has been sent has been sent, also when another try has been planned meanwhile.
 local current = state.st == 'ENQUEUED'
-  and ((state.ph == 's' and tonumber(state.n) == attempt) or (outcome == 'sent' and tonumber(state.n) >= attempt))
+  and ((state.ph == 's' and attempt_of(state) == attempt) or (outcome == 'sent' and attempt_of(state) >= attempt))
 if not current then
   return { '', now }
 end
 
-local tries = tonumber(state.tries == '' and '0' or state.tries) + 1
+local tries = number_of(state.tries, 0) + 1
 if outcome == 'sent' then
   redis.call('HDEL', key, 'ph', 'er')
   local more = { 'sn', string.format('%.0f', now), 'tries', tries }
@@ -49,17 +49,19 @@ if outcome == 'sent' then
 end
 
 if outcome == 'retry' then
-  redis.call('HSET', key, 'ph', 'q', 'n', attempt + 1, 'tries', tries, 'er', ARGV[5],
+  redis.call('HDEL', key, 'ph')
+  redis.call('HSET', key, 'n', attempt + 1, 'tries', tries, 'er', ARGV[5],
     'ev', add_event(prefix, id, state.ev, 'RETRYING', detail))
-  enqueue_attempt(prefix, state.pv, id, attempt + 1, ARGV[6])
+  enqueue_attempts(prefix, state.pv, { id, attempt + 1 }, ARGV[6])
   return { 'ENQUEUED', now }
 end
 
 redis.call('HDEL', key, 'ph')
 local more = { 'tries', tries, 'er', ARGV[5], 'rs', ARGV[7] }
-if state.cd == '1' and #KEYS > 1 then
+if state.cd ~= '0' and #KEYS > 1 then
   for i = 2, #KEYS, 2 do
-    give_back(prefix, KEYS[i], KEYS[i + 1], tonumber(state.k == '' and '1' or state.k), tonumber(state.dm))
+    give_back(prefix, KEYS[i], KEYS[i + 1], number_of(state.k, 1),
+      number_of(state.dm, tonumber(state.ms)))
   end
   more[#more + 1] = 'cd'
   more[#more + 1] = '0'

@@ -1,6 +1,6 @@
 // Builds dist/: the compiled sources, and the static files that the API serves from the package itself.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -8,6 +8,19 @@ rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 chmodSync('dist/cli.js', 0o755);
 copyReferencePage();
+makeBoardPage();
+
+/** The page of the board of the queues: bull-board's own without the font that it would load from elsewhere. */
+function makeBoardPage() {
+  const require = createRequire(import.meta.url);
+  const express = createRequire(require.resolve('@bull-board/express'));
+  const ui = dirname(express.resolve('@bull-board/ui/package.json'));
+  const page = readFileSync(join(ui, 'dist/index.ejs'), 'utf8').replace(/<link[^>]*href="https?:[^>]*>/g, '');
+  if (/(?:src|href)="https?:/.test(page))
+    throw new Error('The board of the queues would load something from elsewhere.');
+  mkdirSync('dist/http/board', { recursive: true });
+  writeFileSync('dist/http/board/index.ejs', page);
+}
 
 /** The API reference page: its own files, Swagger UI's, and the licenses that those come under. */
 function copyReferencePage() {

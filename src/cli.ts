@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { Config } from './config';
 import { healthcheck } from './healthcheck';
 import type { Refusal } from './lifecycle';
@@ -200,9 +200,41 @@ function program(): Command {
       }),
     );
 
+  const logs = sendgate.command('logs').description('what becomes of messages').helpCommand(false);
+  logs
+    .command('tail')
+    .description('write what happens to messages, as it happens')
+    .option('--status <status>', 'only these: throttled, sent and so on; several with commas, or repeated', collect)
+    .option('-n, --lines <count>', 'how much of what has happened already comes first', wholeNumberOption, 10)
+    .option('--json', 'a JSON object each line')
+    .action(({ status = [], lines, json }: { status?: string[]; lines: number; json?: boolean }) =>
+      useTools(({ redis, keys, messageLog }) => {
+        const { tailCommand } = require('./log/commands') as typeof import('./log/commands');
+        const stop = new AbortController();
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+        // Whoever read it has gone: as with any tail, that is its end.
+        process.stdout.on('error', () => stop.abort());
+        return tailCommand(
+          {
+            ...{ redis, keys, messageLog, signal: stop.signal },
+            write: (text) => process.stdout.write(text),
+            tell: (text) => process.stderr.write(text),
+          },
+          { status, last: lines, json: json ?? false },
+        );
+      }),
+    );
+
   // Subcommands do not inherit it.
-  for (const command of [sendgate, ...sendgate.commands, ...keys.commands, ...limits.commands]) command.exitOverride();
+  const all = [sendgate, keys, limits, logs].flatMap(({ commands }) => commands);
+  for (const command of [sendgate, ...all]) command.exitOverride();
   return sendgate;
+}
+
+/** @throws InvalidArgumentError */
+function wholeNumberOption(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 0 to 9999.');
+  return Number(text);
 }
 
 function collect(value: string, previous: string[] = []): string[] {

@@ -11,6 +11,7 @@ import { reachableHost, urlHost } from './healthcheck';
 import { allRoutes } from './http/all-routes';
 import { createApp } from './http/app';
 import { createAuthenticate } from './http/auth';
+import { mountBoard } from './http/board';
 import { ListenError, type Listener, listen } from './http/listener';
 import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
@@ -44,7 +45,7 @@ import { createWebhookProvider } from './sends/providers/webhook';
 import { openQueues, type Queues } from './sends/queue';
 import { type Relay, startRelay } from './sends/relay';
 import { createSendStore, type SendStore } from './sends/store';
-import { startWorkers, type Workers } from './sends/workers';
+import { isJobTakenOver, startWorkers, type Workers } from './sends/workers';
 import { createRedisClock, type RedisClock } from './store/clock';
 import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
 import { connectFailingFast, connectPatiently, type RedisClient, type RedisTarget } from './store/connection';
@@ -218,6 +219,7 @@ function composeSends(deps: {
     idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
     logMaxAgeMs: config.logMaxAgeSeconds * 1_000,
     holdMaxMs: config.deferMaxAgeSeconds * 1_000,
+    monotonicMs,
   });
   const { replanned, called, tooLate } = metrics;
   const decide = createDecideSend({
@@ -381,6 +383,7 @@ export function composeApi(
     },
   });
 
+  const authenticate = createAuthenticate({ ring, host: config.host });
   const app = createApp({
     routes: allRoutes({
       version: packageVersion(),
@@ -404,13 +407,16 @@ export function composeApi(
       nowMs,
       newLimitId: () => `limit-${randomBytes(8).toString('hex')}`,
     }),
-    authenticate: createAuthenticate({ ring, host: config.host }),
+    authenticate,
     log: logger,
     logRequests: config.logLevel === 'debug',
     metrics,
     newRequestId: randomUUID,
     monotonicMs,
-    mountPages: mountReference,
+    mountPages(pages) {
+      mountReference(pages);
+      mountBoard(pages, { queues: () => queues.byProvider.values(), authenticate });
+    },
   });
 
   /** Brings the limits file into force; what else it says, and later changes, are its own business. */
@@ -521,7 +527,13 @@ export function composeWorker(
   });
   const trouble = occasionally(monotonicMs, (error, unwritten) => {
     // That Redis is away, and why, is said once, where it is noticed.
-    if (link.isReady() && redisFailureReason(error) === null) logger.error('The queue failed.', { error, unwritten });
+    if (!link.isReady() || redisFailureReason(error) !== null) return;
+    if (isJobTakenOver(error)) {
+      logger.warn('A job had ended, or was taken over, before its end was recorded.', {
+        reason: redisWords(error),
+        unwritten,
+      });
+    } else logger.error('The queue failed.', { error, unwritten });
   });
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });

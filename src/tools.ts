@@ -4,12 +4,13 @@ import { type ApiKeys, createApiKeys } from './access/api-keys';
 import type { Config } from './config';
 import { Refusal } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
+import { createMessageLog, type MessageLog } from './log/messages';
 import { findDataFolder } from './private-redis/folder';
 import { privateRedisTarget } from './private-redis/server';
 import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
-import { connectFailingFast, type RedisTarget } from './store/connection';
+import { connectFailingFast, type RedisClient, type RedisTarget } from './store/connection';
 import { redisWords } from './store/failure';
-import { createKeys } from './store/keys';
+import { createKeys, type Keys } from './store/keys';
 import { createLink } from './store/link';
 import { loadScripts } from './store/scripts';
 
@@ -28,6 +29,9 @@ const CALENDARS_KNOWN = 1;
 export interface Tools {
   apiKeys: ApiKeys;
   configuration: ConfigurationStore;
+  messageLog: MessageLog;
+  redis: RedisClient;
+  keys: Keys;
   close(): void;
 }
 
@@ -61,6 +65,9 @@ export async function composeTools(config: Config): Promise<Tools> {
   return {
     apiKeys: createApiKeys({ redis, scripts, keys, nowMs: Date.now, randomBytes }),
     configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) }),
+    messageLog: createMessageLog({ redis, scripts, keys }),
+    redis,
+    keys,
     close: () => redis.disconnect(),
   };
 }

@@ -3,7 +3,8 @@
 -- Its keys are named after `prefix`, the workspace's "sg:{workspace}:", and so lie in one slot. Which ones a script
 -- touches depends on what the rows hold, so their names are made here and not by the caller:
 --   log             stream: what happened, an entry each
---   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds
+--   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds;
+--                   of a send s: the status that it began with
 --   l:meta          hash: last, the number that was given out last; trimmed, the number up to which rows were trimmed
 --   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
 --                   sorted sets: what the row is about, scored by the row's number
@@ -13,6 +14,9 @@
 
 -- A value between colons in a key's name: see escapeKeyPart in src/store/keys.ts.
 local function escape_part(value)
+  if not string.find(value, '[%%:{}]') then
+    return value
+  end
   return (string.gsub(value, '[%%:{}]', function(character)
     return string.format('%%%02X', string.byte(character))
   end))

@@ -1,11 +1,13 @@
 -- The state of a handed-over send: one hash, `prefix`s:<message id>, that every script about it reads and writes. The
 -- script that includes it has included lib/log. Short names, as there may be a million of them; absent is ''.
 --   st status   q row number   ms when it was taken   u, a, t, c user, account, topic, channel   k cost, if not 1
---   r request, if not the id   pv provider   n attempt, raised by every decision and every try
---   ph phase: q queued, s being sent; else absent   tries since it was decided last   rd deliveries begun a second time
---   x limits, as of keep_limits   us use of each counter   dm when it was decided   cd 1 while it counts
+--   r request, if not the id   pv provider   fs status that it began with, if not ENQUEUED
+--   n attempt, raised by every decision and every try, if not 1   dm when it was decided, if not when it was taken
+--   ph s while it is being sent   tries since it was decided last   rd deliveries begun a second time
+--   x limits, as of keep_limits   us use of each counter   cd 0 once what it counted has been given back
 --   hs since when it is held   hb by which counters, a line each   du when it is due
---   ev entries in the log: the first, and how much later each next one   ol 1 when a trim has passed over it
+--   ev entries in the log, what happened after it began: the first, and how much later each next one
+--   ol 1 when a trim has passed over it
 --   tg tags, a line each   tc trace id   en event name   tp template
 --   sn when sent   dl when delivered   rf the provider's reference   er error   rs reason
 -- Its payload is in the hash `prefix`p:<request>: m, what all messages of the request share, and by message id what is
@@ -23,6 +25,15 @@ local function read_fields(key, names)
     fields[name] = values[i] or ''
   end
   return fields
+end
+
+-- A number in a field of a state, or what stands for an absent one.
+local function number_of(text, absent)
+  return text == '' and absent or tonumber(text)
+end
+
+local function attempt_of(state)
+  return number_of(state.n, 1)
 end
 
 -- A text of lines as a list.
@@ -98,7 +109,8 @@ local function leave_hold(prefix, id, q, hb, du)
   end
 end
 
--- Hands an attempt to the relay of its provider. `due` is when it is to be made, '' for at once.
-local function enqueue_attempt(prefix, provider, id, attempt, due)
-  redis.call('XADD', prefix .. 'outbox:' .. provider, '*', 'i', id, 'n', attempt, 'd', due)
+-- Hands attempts to the relay of their provider: a list of ids and attempts. `due` is when they are to be made, '' for at
+-- once.
+local function enqueue_attempts(prefix, provider, list, due)
+  redis.call('XADD', prefix .. 'outbox:' .. provider, '*', 'd', due, unpack(list))
 end

@@ -10,7 +10,7 @@ import type { Link } from '../store/link';
 export type DegradedReason = 'unreachable' | 'timeout' | 'error' | 'contention' | 'not_loaded';
 
 /** Why a plan was refused by the script, so that it is made again. */
-export type ReplanReason = 'stale' | 'account-stale' | 'window' | 'late' | 'membership';
+export type ReplanReason = 'stale' | 'account-stale' | 'window' | 'late' | 'membership' | 'limits-forgotten';
 
 /** Told of what happens, for the metrics. Must be cheap. */
 export interface AskingObserver {

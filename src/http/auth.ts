@@ -13,7 +13,13 @@ export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders
 };
 
 /** Says who calls, or refuses: with a 401, a 403 (open mode), a 429 (too many wrong keys) or a 503 (not known yet). */
-export type Authenticate = (request: AuthenticatedRequest) => Caller | Reply | Promise<Reply>;
+export type Authenticate = (
+  request: AuthenticatedRequest,
+  accepts?: {
+    /** Also the key as the user name, or as the password, of HTTP Basic (RFC 7617). */
+    basic: boolean;
+  },
+) => Caller | Reply | Promise<Reply>;
 
 /** Wrong keys that one network may send within {@link WRONG_KEYS_SECONDS}; then it is told to wait as long. */
 export const WRONG_KEYS_MAX = 10;
@@ -27,6 +33,8 @@ const NETWORK_BUCKETS = 4_096;
 
 /** RFC 6750, section 2.1; its case does not matter (RFC 9110, section 11.1). */
 const SCHEME = 'bearer ';
+/** RFC 7617, section 2. */
+const BASIC_SCHEME = 'basic ';
 
 const LOCAL: Caller = { actor: { id: 'local', name: null }, roles: ['admin'] };
 
@@ -62,20 +70,21 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
     return unauthorized('Bearer error="invalid_token"', 'The API key is not known: it is misspelt or was revoked.');
   }
 
-  function checkKey(request: AuthenticatedRequest): Caller | Reply | Promise<Reply> {
-    const token = bearerToken(request);
+  function checkKey(request: AuthenticatedRequest, basic: boolean): Caller | Reply | Promise<Reply> {
+    const token = (basic ? basicToken(request) : null) ?? bearerToken(request);
     if (typeof token !== 'string') return token;
     return ring.lookup(token) ?? refuseWrongKey(request);
   }
 
   /** Whether keys are asked for: once they are, they always are. */
   let locked = false;
-  return (request) => {
-    if (locked) return checkKey(request);
+  return (request, accepts) => {
+    const basic = accepts?.basic === true;
+    if (locked) return checkKey(request, basic);
     switch (accessMode({ host, ...ring.access() })) {
       case 'keys':
         locked = true;
-        return checkKey(request);
+        return checkKey(request, basic);
       case 'open':
         return refuseFromElsewhere(request) ?? LOCAL;
       // A process that finds out that it must not serve ends. Until it has, it knows no more callers than one that waits.
@@ -87,6 +96,15 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
         );
     }
   };
+}
+
+/** The key in a request's HTTP Basic credentials, or null when it has none. */
+function basicToken({ headers: { authorization = '' } }: AuthenticatedRequest): string | null {
+  if (authorization.slice(0, BASIC_SCHEME.length).toLowerCase() !== BASIC_SCHEME) return null;
+  const credentials = Buffer.from(authorization.slice(BASIC_SCHEME.length).trim(), 'base64').toString('utf8');
+  const colon = credentials.indexOf(':');
+  if (colon === -1) return null;
+  return credentials.slice(colon + 1) || credentials.slice(0, colon) || null;
 }
 
 /** The bearer token of a request, or why there is none. */

@@ -18,9 +18,12 @@ function problemOf(value: unknown): string | null {
   return null;
 }
 
-/** What is wrong with how deep any JSON value is nested, or null: what is nested deeper cannot be written again. */
-export function jsonDepthProblem(value: unknown): string | null {
-  return problemWithin(value, 0);
+/**
+ * What is wrong with how deep any JSON value is nested, or null: what is nested deeper cannot be written again.
+ * @param around how many objects and arrays around what is the caller's own do not count
+ */
+export function jsonDepthProblem(value: unknown, around = 0): string | null {
+  return problemWithin(value, 1 - around);
 }
 
 function problemWithin(value: unknown, depth: number): string | null {

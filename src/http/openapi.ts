@@ -78,7 +78,7 @@ const PARAMETER_EXAMPLES: Record<string, string> = {
 
 const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
 
-Every request but those under Operations carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
+Every request but those under Operations carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors, except in POST /send, which ignores them. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
 
 /** The text of the OpenAPI document, as it is committed and as it is served. */
 export function openApiText(routes: readonly Route[], version: string): string {

@@ -181,7 +181,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   function fail(exchange: Exchange, error: unknown): void {
     const reason = redisFailureReason(error);
     if (reason !== null) {
-      const reply = problem(503, 'Redis does not answer', 'Nothing can be read or written now. Try again in a moment.');
+      const detail = 'Nothing can be read or written now. Try again in a moment.';
+      const reply = problem(503, 'Redis does not answer', detail, { degraded: true });
       send(exchange, withHeaders(reply, { 'retry-after': RETRY_AFTER_SECONDS }), { reason, error });
       return;
     }

@@ -48,3 +48,10 @@ export function invalidInput(errors: readonly InputError[]): Reply {
 export function withHeaders(reply: Reply, headers: Record<string, string>): Reply {
   return { ...reply, headers: { ...reply.headers, ...headers } };
 }
+
+/**
+ * Tells Courier's SDK not to try again what is answered 409, which it would twice, with a second between: what was
+ * refused stays so.
+ */
+export const DO_NOT_RETRY = { 'x-should-retry': 'false' };
+export const DO_NOT_RETRY_WORDS = { 'X-Should-Retry': "false: what was refused stays so. Courier's SDK heeds it." };

@@ -3,12 +3,13 @@ import { identifierSchema } from '../limits/identifier';
 import { instantSchema } from '../limits/limit';
 import { isProviderName, PROVIDER_NAMES } from '../sends/providers/names';
 import { RECIPIENTS_MAX } from '../sends/request';
-import { type JsonObject, jsonObjectSchema } from './json-object';
+import { type JsonObject, jsonDepthProblem, jsonObjectSchema } from './json-object';
 
 /** The longest that a message may be delayed, in milliseconds: a leap year. */
 export const DELAY_MAX_MS = 366 * 86_400_000;
-/** The most bytes of JSON of what all messages of a request share. */
-export const PAYLOAD_MAX_BYTES = 262_144;
+/** The most bytes of JSON of a message's content, and of all that the messages of a request share. */
+const CONTENT_MAX_BYTES = 262_144;
+export const PAYLOAD_MAX_BYTES = 524_288;
 /** The most tags of a message. */
 const TAGS_MAX = 20;
 
@@ -64,9 +65,10 @@ const delaySchema = z
 
 const metadataSchema = z
   .looseObject({
-    event: optional(identifierSchema).describe('What brought it about.'),
-    tags: optional(z.array(identifierSchema).max(TAGS_MAX)).describe('What it can be found by.'),
-    trace_id: optional(identifierSchema).describe('What it can be found by.'),
+    // Not made null where they are absent: it goes on as its sender wrote it.
+    event: identifierSchema.nullish().describe('What brought it about.'),
+    tags: z.array(identifierSchema).max(TAGS_MAX).nullish().describe('What it can be found by.'),
+    trace_id: identifierSchema.nullish().describe('What it can be found by.'),
   })
   .superRefine(({ tags }, context) => {
     const comma = tags?.findIndex((tag) => tag.includes(',')) ?? -1;
@@ -117,9 +119,14 @@ export type SendBody = z.output<typeof sendBodySchema>;
 
 function payloadProblem(content: unknown): string | null {
   if (content === undefined || content === null) return null;
-  if (typeof content !== 'object' && typeof content !== 'string') return 'must be an object or a string';
+  if ((typeof content !== 'object' && typeof content !== 'string') || Array.isArray(content)) {
+    return 'must be an object or a string';
+  }
+  // First: JSON.stringify would run out of stack on what is nested deeper than that.
+  const problem = jsonDepthProblem(content);
+  if (problem !== null) return problem;
   const size = Buffer.byteLength(JSON.stringify(content));
-  return size > PAYLOAD_MAX_BYTES ? `must be at most ${PAYLOAD_MAX_BYTES.toLocaleString('en')} bytes of JSON` : null;
+  return size > CONTENT_MAX_BYTES ? `must be at most ${CONTENT_MAX_BYTES.toLocaleString('en')} bytes of JSON` : null;
 }
 
 /** The first channel that a routing names, however deep; null when it names none. */

@@ -131,8 +131,9 @@ function unionWords(issue: z.core.$ZodIssueInvalidUnion): string {
   }
   const words = issue.errors.flatMap((branch) => branch.filter(isWrongAltogether).map(({ message }) => message));
   if (words.length === 0 || words.length < issue.errors.length) return 'has none of the forms that it may have';
-  const kinds = [...new Set(words.map((text) => text.replace(/^must be /, '')))];
-  return `must be ${kinds.join(' or ')}`;
+  const missing = words.every((text) => text.startsWith(MISSING));
+  const kinds = [...new Set(words.map((text) => text.replace(MISSING, '').replace(/^must be /, '')))];
+  return `${missing ? MISSING : ''}must be ${kinds.join(' or ')}`;
 }
 
 function pathText(path: readonly PropertyKey[]): string {
@@ -142,6 +143,9 @@ function pathText(path: readonly PropertyKey[]): string {
 function short(name: string): string {
   return name.length <= NAME_MAX_CHARACTERS ? name : `${name.slice(0, NAME_MAX_CHARACTERS).toWellFormed()}…`;
 }
+
+/** How the words for what is not there begin. */
+const MISSING = 'is missing: ';
 
 const TYPE_WORDS: Record<string, string> = {
   string: 'a string',
@@ -161,10 +165,10 @@ function fieldWords(issue: z.core.$ZodRawIssue): string {
     case 'invalid_type': {
       const expected = issue.expected === 'number' && isWhole(issue.inst) ? 'int' : issue.expected;
       const words = `must be ${TYPE_WORDS[expected] ?? expected}`;
-      return issue.input === undefined ? `is missing: ${words}` : words;
+      return issue.input === undefined ? MISSING + words : words;
     }
     case 'invalid_value':
-      return issue.input === undefined ? `is missing: ${oneOf(issue.values)}` : oneOf(issue.values);
+      return (issue.input === undefined ? MISSING : '') + oneOf(issue.values);
     case 'too_big':
       return sizeWords(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum);
     case 'too_small':

@@ -67,12 +67,38 @@ async function usersOf(
     for (const other of page.messages) {
       if (other.id === message.id || !countsIn(other, limit)) continue;
       if (per.includes('channel') && other.channel !== channel) continue;
-      if (decidedMs(other) <= decidedMs(message)) found.push(other);
+      if (wasDecidedBefore(other, message, limit)) found.push(other);
     }
     next = page.next;
     looked += PAGE;
   } while (next !== null && found.length < USERS_SHOWN && looked < LOOKED_THROUGH);
   return found.sort((one, other) => decidedMs(other) - decidedMs(one)).slice(0, USERS_SHOWN);
+}
+
+/**
+ * Whether a message used room in a counter before another one was decided. Of those that were decided in the same
+ * millisecond the use that each left tells: it only rises.
+ */
+function wasDecidedBefore(other: LoggedMessage, message: LoggedMessage, limit: RecordedLimit): boolean {
+  const apartMs = decidedMs(message) - decidedMs(other);
+  if (apartMs !== 0) return apartMs > 0;
+  const counted = !message.decision.throttled_by.length && message.status !== 'THROTTLED';
+  const [left, found] = [useOf(other, limit), useOf(message, limit)];
+  return counted ? left < found : left <= found;
+}
+
+function useOf({ recorded }: LoggedMessage, limit: RecordedLimit): number {
+  return recorded.find((one) => isSameCounter(one.limit, limit))?.used ?? 0;
+}
+
+function isSameCounter(one: RecordedLimit, other: RecordedLimit): boolean {
+  return (
+    one.period === other.period &&
+    one.startMs === other.startMs &&
+    one.endMs === other.endMs &&
+    one.per.length === other.per.length &&
+    one.per.every((dimension) => other.per.includes(dimension))
+  );
 }
 
 function decidedMs({ atMs, send }: LoggedMessage): number {
@@ -82,12 +108,5 @@ function decidedMs({ atMs, send }: LoggedMessage): number {
 /** Whether a message used room in that counter and has not given it back. */
 function countsIn({ status, recorded, send }: LoggedMessage, limit: RecordedLimit): boolean {
   if (send === null ? status !== 'ACCEPTED' : send.counts !== true) return false;
-  return recorded.some(
-    ({ limit: { per, period, startMs, endMs } }) =>
-      period === limit.period &&
-      startMs === limit.startMs &&
-      endMs === limit.endMs &&
-      per.length === limit.per.length &&
-      per.every((dimension) => limit.per.includes(dimension)),
-  );
+  return recorded.some((one) => isSameCounter(one.limit, limit));
 }

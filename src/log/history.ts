@@ -5,7 +5,7 @@ import { entryMs, streamEntry } from './stream';
 
 /** Something that happened to a message. */
 export interface MessageEvent {
-  /** The entry's id in the log. */
+  /** The entry's id in the log; of the first, with which a send began, the number of its row. */
   id: string;
   atMs: number;
   /** The status that it got, or RETRYING, REDELIVERED. */
@@ -21,9 +21,10 @@ export async function readHistory(
 ): Promise<MessageEvent[]> {
   // A check is decided once, and that is all that ever happens to it.
   if (send === null) return [{ id, atMs, type: status, detail: {} }];
+  const began = { id: `${send.number}`, atMs, type: send.beganAs, detail: {} };
   const reads = redis.pipeline();
   for (const entry of send.entries) reads.xrange(keys.log, entry, entry);
-  return ((await reads.exec()) ?? []).flatMap(([error, value]) => {
+  const later = ((await reads.exec()) ?? []).flatMap(([error, value]) => {
     if (error) throw error;
     const [found] = value as [string, string[]][];
     if (found === undefined) return [];
@@ -31,4 +32,5 @@ export async function readHistory(
     const detail = fields.detail ? (JSON.parse(fields.detail) as Record<string, unknown>) : {};
     return [{ id: entryId, atMs: entryMs(entryId), type: fields.status ?? '', detail }];
   });
+  return [began, ...later];
 }

@@ -45,12 +45,16 @@ export interface LoggedMessage {
 
 /** What only a handed-over send has. */
 export interface LoggedSend {
+  /** The number of its row. */
+  number: number;
   requestId: string;
   provider: string;
   template: string | null;
   event: string | null;
   tags: string[];
   traceId: string | null;
+  /** The status that it began with. */
+  beganAs: MessageStatus;
   /** Which attempt it is at: every decision and every try is another. */
   attempt: number;
   /** Whether a worker is at it now. */
@@ -74,7 +78,7 @@ export interface LoggedSend {
   error: string | null;
   /** One word for why it failed. */
   reason: string | null;
-  /** Its entries in the log, the oldest first. */
+  /** Its entries in the log, of what happened after it began, the oldest first. */
   entries: string[];
 }
 
@@ -302,7 +306,7 @@ function checkOf({ id: entryId, fields }: StreamEntry, limits: readonly Recorded
 function sendOf(id: string, state: Record<string, string>, limits: readonly RecordedLimit[]): LoggedMessage {
   const status = state.st as MessageStatus;
   const cost = Number(state.k ?? '1');
-  const counted = state.cd !== undefined;
+  const counted = state.cd === '0' || COUNTING.has(status);
   const kind = counted ? 'accepted' : status === 'FILTERED' ? 'filtered' : 'throttled';
   return {
     id,
@@ -315,22 +319,25 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
     cost,
     ...recordedDecision(kind, id, cost, counted, limits, state.us ?? ''),
     send: {
+      number: Number(state.q),
       requestId: state.r ?? id,
       provider: state.pv ?? '',
       template: state.tp ?? null,
       event: state.en ?? null,
       tags: state.tg?.split('\n') ?? [],
       traceId: state.tc ?? null,
-      attempt: Number(state.n),
+      attempt: Number(state.n ?? 1),
       sending: state.ph === 's',
       tries: Number(state.tries ?? 0),
       redeliveries: Number(state.rd ?? 0),
-      decidedMs: numberOrNull(state.dm),
+      beganAs: (state.fs ?? 'ENQUEUED') as MessageStatus,
+      // One that waits for its time has not been decided.
+      decidedMs: state.du === undefined ? Number(state.dm ?? state.ms) : null,
       sentMs: numberOrNull(state.sn),
       deliveredMs: numberOrNull(state.dl),
       heldSinceMs: numberOrNull(state.hs),
       dueMs: numberOrNull(state.du),
-      counts: counted ? state.cd === '1' : null,
+      counts: counted ? state.cd !== '0' : null,
       reference: state.rf ?? null,
       error: state.er ?? null,
       reason: state.rs ?? null,
@@ -338,6 +345,9 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
     },
   };
 }
+
+/** What a send can be only after it was accepted; a canceled one may have been or not. */
+const COUNTING: ReadonlySet<MessageStatus> = new Set(['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE']);
 
 function numberOrNull(text: string | undefined): number | null {
   return text === undefined ? null : Number(text);

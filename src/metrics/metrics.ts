@@ -107,8 +107,9 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
 
   // Those that an alert or a ratio is made of are there from the start, at 0.
   const decisionSeries = seriesOf(['accepted', 'throttled', 'filtered'], (name) => decisions.series(name));
-  const replanSeries = seriesOf(['stale', 'account-stale', 'window', 'late', 'membership'], (name) =>
-    replans.series(name),
+  const replanSeries = seriesOf(
+    ['stale', 'account-stale', 'window', 'late', 'membership', 'limits-forgotten'],
+    (name) => replans.series(name),
   );
   const lateSeries = { true: late.series('true'), false: late.series('false') };
 

@@ -105,7 +105,11 @@ export function createSendMetrics(registry: Registry): SendMetrics {
             for (const depth of depths() ?? []) this.set({ provider: depth.provider }, read(depth));
           },
         });
-      gauge('sendgate_outbox_entries', 'Accepted attempts that no relay has moved yet.', ({ outbox }) => outbox);
+      gauge(
+        'sendgate_outbox_entries',
+        'Entries of the outbox that no relay has moved yet. Each has the attempts of one call, 32 at most.',
+        ({ outbox }) => outbox,
+      );
       gauge(
         'sendgate_outbox_oldest_age_seconds',
         'How long the oldest of them has waited; 0 when there is none.',

@@ -11,6 +11,8 @@ export type SendOutcome =
   | { kind: 'taken'; requestId: string }
   /** The idempotency key was used with other content. */
   | { kind: 'conflict' }
+  /** It was to be decided at a moment that has passed. */
+  | { kind: 'past' }
   /** The recipient at that place is an account without members. */
   | { kind: 'no-members'; index: number }
   /** With the members of the account at that place there are more recipients than may be. */
@@ -23,7 +25,7 @@ export type AcceptSend = (request: SendRequest) => Promise<SendOutcome>;
 
 /** Makes what takes requests. @throws what is made throws whatever Redis fails with beside decisions */
 export function createAcceptSend(deps: {
-  store: Pick<SendStore, 'claim'>;
+  store: Pick<SendStore, 'claim' | 'claimed'>;
   members: Pick<Members, 'userIdsOf'>;
   decide: DecideSend;
   randomBytes: (count: number) => Uint8Array;
@@ -53,9 +55,19 @@ export function createAcceptSend(deps: {
     const idempotency =
       idempotencyKey === null ? null : { key: hashOf(idempotencyKey), content: hashOf(JSON.stringify(request.body)) };
 
+    if (request.isPast) {
+      const noted = idempotency === null ? null : await store.claimed(idempotency.key);
+      if (noted === null) return { kind: 'past' };
+      if (noted.content !== idempotency!.content) return { kind: 'conflict' };
+    }
+
     // A request to one user is one call: its key is noted in the call that decides it.
     if (recipients.length === 1 && first!.user !== null) {
-      const decision = decisionsOf(request, { id: requestId, sole: null })({ ...first!, user: first!.user, key: '' });
+      const decision = decisionsOf(request, { id: requestId, sole: null, fresh: true })({
+        ...first!,
+        user: first!.user,
+        key: '',
+      });
       const verdict = await decide({ ...decision, idempotency });
       switch (verdict.kind) {
         case 'known':
@@ -81,7 +93,11 @@ export function createAcceptSend(deps: {
     const claimed = idempotency === null ? claim : await store.claim(idempotency.key, claim);
     if (claimed.content !== claim.content) return { kind: 'conflict' };
 
-    const decisionOf = decisionsOf(request, { id: claimed.requestId, sole: claimed.sole });
+    const decisionOf = decisionsOf(request, {
+      id: claimed.requestId,
+      sole: claimed.sole,
+      fresh: idempotency === null,
+    });
     for (let start = 0; start < distinct.length; start += MESSAGES_PER_CALL) {
       const verdicts = await Promise.all(
         distinct.slice(start, start + MESSAGES_PER_CALL).map((recipient) => decide(decisionOf(recipient))),
@@ -99,8 +115,9 @@ function isUnavailable({ kind }: SendVerdict): boolean {
 /**
  * Makes the decision of each recipient of a request.
  * @param sole the key of the recipient whose message has the id of the request; null for whichever comes
+ * @param fresh whether the id of the request is new
  */
-function decisionsOf(request: SendRequest, { id, sole }: { id: string; sole: string | null }) {
+function decisionsOf(request: SendRequest, { id, sole, fresh }: { id: string; sole: string | null; fresh: boolean }) {
   const { topic, channel, provider, event, traceId, tags, payload, dueMs } = request;
   const fields: string[] = [];
   if (payload.template !== null) fields.push('tp', payload.template);
@@ -123,6 +140,7 @@ function decisionsOf(request: SendRequest, { id, sole }: { id: string; sole: str
     kind: 'new',
     id: sole === null || sole === key ? id : recipientMessageId(id, key),
     message: { user, account, topic, channel },
+    fresh,
     sole: account === null,
     cost: 1,
     attempt: 0,

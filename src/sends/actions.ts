@@ -77,6 +77,7 @@ export function createSendActions(deps: {
         kind: 'again',
         id,
         message: { user, account, topic, channel },
+        fresh: false,
         sole: false,
         cost,
         attempt: send.attempt,

@@ -7,7 +7,7 @@ import type { SendDecision, SendReply, SendStore } from './store';
 
 /** What became of a message that was to be decided. */
 export type SendVerdict =
-  | Exclude<SendReply, { kind: 'stale' | 'account-stale' | 'window' | 'late' | 'sole-account' }>
+  | Exclude<SendReply, { kind: 'stale' | 'account-stale' | 'window' | 'late' | 'sole-account' | 'limits-forgotten' }>
   /** Redis does not answer: whether it was taken is not known. */
   | { kind: 'unavailable' };
 
@@ -56,6 +56,8 @@ export function createDecideSend(deps: {
         case 'sole-account':
           soleAccounts.learn(request.message.user!, reply.account);
           return { again: 'membership' };
+        case 'limits-forgotten':
+          return { again: reply.kind };
         default:
           return { answer: reply, counted: reply.kind === 'accepted' };
       }

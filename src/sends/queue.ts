@@ -19,7 +19,7 @@ export interface AttemptJob {
 /** What waits for a provider. */
 export interface Depth {
   provider: string;
-  /** Attempts that no relay has moved yet, and since when the oldest waits, in epoch milliseconds. */
+  /** Entries that no relay has moved yet, each of an attempt or some, and since when the oldest waits, in epoch milliseconds. */
   outbox: number;
   oldestOutboxMs: number | null;
   /** Attempts that wait for a worker, are being made, and wait for their time. */

@@ -23,8 +23,8 @@ export interface Relay {
 type Entry = [id: string, fields: string[] | null];
 
 const GROUP = 'relay';
-/** The most entries of one turn. */
-const ENTRIES_PER_TURN = 500;
+/** The most entries of one turn; each has as many attempts as one call decided. */
+const ENTRIES_PER_TURN = 32;
 /** How long a turn waits for entries, in milliseconds; a queue that was too deep is looked at again after that. */
 const BLOCK_MS = 500;
 /** An entry that another relay read this long ago, in milliseconds, and has not moved, is moved here: that one died. */
@@ -97,7 +97,7 @@ export function startRelay(deps: {
     if (entries.length === 0) return;
     const provider = providerOf.get(outbox)!;
     // An entry that was deleted is one that was moved.
-    const attempts = entries.flatMap(([, fields]) => (fields === null ? [] : [attemptOf(fields)]));
+    const attempts = entries.flatMap(([, fields]) => (fields === null ? [] : attemptsOf(fields)));
     await queues.add(provider, attempts, nowMs());
     const ids = entries.map(([id]) => id);
     const done = await redis
@@ -184,9 +184,8 @@ export function startRelay(deps: {
   };
 }
 
-function attemptOf(fields: readonly string[]): Attempt {
-  const entry: Record<string, string> = {};
-  for (let index = 0; index < fields.length; index += 2) entry[fields[index]!] = fields[index + 1]!;
-  const { i = '', n = '', d = '' } = entry;
-  return { id: i, attempt: Number(n), dueMs: d === '' ? null : Number(d) };
+/** The attempts of an entry: when they are due, then each one's message and number. See lua/lib/send.lua. */
+function attemptsOf([, due = '', ...pairs]: readonly string[]): Attempt[] {
+  const dueMs = due === '' ? null : Number(due);
+  return pairs.flatMap((id, index) => (index % 2 === 0 ? [{ id, attempt: Number(pairs[index + 1]), dueMs }] : []));
 }

@@ -31,6 +31,8 @@ export interface SendRequest {
   tags: readonly string[];
   /** When it is to be decided, in epoch milliseconds; null for now. */
   dueMs: number | null;
+  /** Whether that had passed when the request came: it is only taken when its idempotency key was taken before that. */
+  isPast: boolean;
   /** What its sender knows it by, so that sending it again does nothing twice. */
   idempotencyKey: string | null;
   /** Its whole body: under the same key it must be the same. */

@@ -13,6 +13,7 @@ import {
   countedNames,
   createShapeEncoder,
   decodeLimits,
+  type EncodedShape,
   type RecordedLimit,
 } from '../store/shapes';
 
@@ -22,6 +23,8 @@ export interface SendDecision {
   kind: 'new' | 'held' | 'again';
   id: string;
   message: Message;
+  /** Whether nobody can have used its id before: it is random. Only of a new one. */
+  fresh: boolean;
   /** Whether its account is the user's only one, and must still be. Only of a new one. */
   sole: boolean;
   cost: number;
@@ -61,7 +64,9 @@ export type SendReply =
   | { kind: 'delayed' }
   /** It is not to be decided at that attempt. */
   | { kind: 'over'; status: string }
-  | { kind: 'behind' };
+  | { kind: 'behind' }
+  /** What is kept of its limits was thought to be there, and is not. */
+  | { kind: 'limits-forgotten' };
 
 /** An attempt that is being made. */
 export interface BegunAttempt {
@@ -119,9 +124,17 @@ export interface SendStore {
     key: string,
     claim: { requestId: string; content: string; sole: string },
   ): Promise<{ requestId: string; content: string; sole: string }>;
+  /** What is noted of an idempotency key, or null. */
+  claimed(key: string): Promise<{ requestId: string; content: string; sole: string } | null>;
 }
 
-const FLAG = { exempt: 2, idempotent: 8, account: 16, member: 32, sole: 128, held: 256, again: 512 } as const;
+const FLAG = {
+  ...{ exempt: 2, idempotent: 8, account: 16, member: 32 },
+  ...{ sole: 128, held: 256, again: 512, fresh: 1_024 },
+} as const;
+
+/** How often what is kept of limits is sent along, in milliseconds: it is there already, but that it is kept is renewed. */
+const KEEP_LIMITS_MS = 3_600_000;
 
 /** Makes the store. */
 export function createSendStore(deps: {
@@ -134,17 +147,24 @@ export function createSendStore(deps: {
   logMaxAgeMs: number;
   /** How long a message is held for want of room at most, in milliseconds. */
   holdMaxMs: number;
+  /** A clock that never jumps, in milliseconds. */
+  monotonicMs: () => number;
 }): SendStore {
-  const { redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs, holdMaxMs } = deps;
+  const { redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs, holdMaxMs, monotonicMs } = deps;
   const fixedKeys = [keys.config, keys.configItems, keys.configChanges, keys.log];
   const encodeShape = createShapeEncoder(keys);
+  /** When what is kept of a shape's limits was last sent along. */
+  let keptAtMs = new WeakMap<EncodedShape, number>();
+  const isKept = (encoded: EncodedShape) =>
+    monotonicMs() - (keptAtMs.get(encoded) ?? Number.NEGATIVE_INFINITY) < KEEP_LIMITS_MS;
 
   async function decide(version: number, asks: readonly Ask<SendDecision>[]): Promise<Replies<SendReply>> {
     const shapeNumbers = new Map<Shape, number>();
     const shapesJson: string[] = [];
     const limitsTexts: string[] = [];
-    const requestNumbers = new Map<object, number>();
-    const requests: [string, string][] = [];
+    const sent: EncodedShape[] = [];
+    const requestPlaces = new Map<object, number>();
+    const newTexts: string[] = [];
     const messages: unknown[][] = [];
     const names = [...fixedKeys];
     for (const { request: decision, plan, deadlineMs } of asks) {
@@ -154,15 +174,17 @@ export function createSendStore(deps: {
       let shapeNumber = shapeNumbers.get(shape);
       if (shapeNumber === undefined) {
         shapeNumber = shapesJson.push(encoded.sendJson);
-        limitsTexts.push(encoded.limitsText);
+        limitsTexts.push(isKept(encoded) ? '' : encoded.limitsText, encoded.limitsHash);
+        sent.push(encoded);
         shapeNumbers.set(shape, shapeNumber);
       }
-      let requestNumber = 0;
-      if (request !== null) {
-        requestNumber = requestNumbers.get(request) ?? requests.push([request.id, request.payload]);
-        requestNumbers.set(request, requestNumber);
+      if (request !== null && !requestPlaces.has(request)) {
+        requestPlaces.set(request, newTexts.push(request.id, request.payload) - 1);
       }
+      const requestPlace = request === null ? 0 : requestPlaces.get(request)!;
+      const recipientPlace = request === null ? 0 : newTexts.push(decision.recipient);
       let flags = plan.exempt ? FLAG.exempt : 0;
+      if (decision.fresh) flags |= FLAG.fresh;
       if (decision.kind === 'held') flags |= FLAG.held;
       if (decision.kind === 'again') flags |= FLAG.again;
       if (idempotency !== null) {
@@ -185,8 +207,8 @@ export function createSendStore(deps: {
       messages.push([
         ...[shapeNumber, flags, deadlineMs, `${decision.cost}`],
         ...[message.user ?? '', message.account ?? '', message.topic ?? '', message.channel ?? '', decision.id],
-        ...[plan.accountRevision ?? 0, decision.attempt, decision.dueMs ?? 0, decision.provider, requestNumber],
-        ...[decision.recipient, decision.fields],
+        ...[plan.accountRevision ?? 0, decision.attempt, decision.dueMs ?? 0, decision.provider],
+        ...[requestPlace, recipientPlace, decision.fields],
         decision.actor !== null
           ? JSON.stringify(decision.actor)
           : idempotency === null
@@ -202,16 +224,22 @@ export function createSendStore(deps: {
       COUNTER_GRACE_MS,
       `[${shapesJson.join(',')}]`,
       JSON.stringify(messages),
-      JSON.stringify(requests),
       asks[0]?.request.only ?? '',
       AUDIT_MAX_EVENTS,
       ...limitsTexts,
+      ...newTexts,
     ])) as [number, unknown[], ...unknown[][]];
-    return {
-      redisMs,
-      delta: changes.length === 0 ? null : decodeDelta(changes),
-      replies: replies.map(decodeReply),
-    };
+    const decoded = replies.map(decodeReply);
+    if (decoded.some(({ kind }) => kind === 'limits-forgotten')) keptAtMs = new WeakMap();
+    else for (const encoded of sent) if (!isKept(encoded)) keptAtMs.set(encoded, monotonicMs());
+    return { redisMs, delta: changes.length === 0 ? null : decodeDelta(changes), replies: decoded };
+  }
+
+  async function claimed(key: string) {
+    const noted = await redis.get(keys.idempotencyKey(key));
+    if (noted === null) return null;
+    const [requestId = '', content = '', sole = ''] = noted.split('\n');
+    return { requestId, content, sole };
   }
 
   return {
@@ -269,16 +297,15 @@ export function createSendStore(deps: {
     },
 
     async claim(key, { requestId, content, sole }) {
-      const name = keys.idempotencyKey(key);
       for (;;) {
-        await redis.set(name, `${requestId}\n${content}\n${sole}`, 'PX', idempotencyTtlMs, 'NX');
-        const noted = await redis.get(name);
+        await redis.set(keys.idempotencyKey(key), `${requestId}\n${content}\n${sole}`, 'PX', idempotencyTtlMs, 'NX');
+        const noted = await claimed(key);
         // It may have expired between the two calls.
-        if (noted === null) continue;
-        const [notedId = '', notedContent = '', notedSole = ''] = noted.split('\n');
-        return { requestId: notedId, content: notedContent, sole: notedSole };
+        if (noted !== null) return noted;
       }
     },
+
+    claimed,
   };
 }
 
@@ -313,6 +340,8 @@ function decodeReply(reply: unknown[]): SendReply {
       return { kind: 'over', status: rest[0] as string };
     case 14:
       return { kind: 'behind' };
+    case 15:
+      return { kind: 'limits-forgotten' };
     default:
       throw new Error(`send.lua answered what it cannot answer: ${JSON.stringify(reply)}`);
   }

@@ -16,6 +16,21 @@ export interface Workers {
   abort(): void;
 }
 
+/** BullMQ's codes for a job that is gone, whose lock is gone or another's, or that is not being worked on. */
+const JOB_CODES = new Set([-1, -2, -3, -6]);
+
+/**
+ * Whether an error says that a job had ended, or belonged to another worker, by the time that its end was recorded: so it is
+ * after Redis was away in between, or this process was held up for longer than its lock. The message's own state says
+ * what became of it, so nothing is wrong.
+ */
+export function isJobTakenOver(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    JOB_CODES.has((error as { code?: number }).code ?? 0) || error.message.startsWith('could not renew lock for job')
+  );
+}
+
 /** Told of what goes wrong. */
 export interface WorkersObserver {
   /** An attempt met a fault that is not the provider's; it is made again. */

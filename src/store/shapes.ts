@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
 import type { Shape } from '../limits/plan';
@@ -17,6 +18,8 @@ export interface EncodedShape {
   sendJson: string;
   /** What records and the log keep of its limits. */
   limitsText: string;
+  /** What the log keeps that under: as `keep_limits` in lua/lib/log.lua makes it. */
+  limitsHash: string;
   /** The names of its counters but for the values that they count. */
   counterPrefixes: string[];
 }
@@ -53,10 +56,12 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
     most,
   ];
+  const limitsText = encodeLimits(shape);
   return {
     json: JSON.stringify(parts),
     sendJson: JSON.stringify([...parts, defers]),
-    limitsText: encodeLimits(shape),
+    limitsText,
+    limitsHash: hash('sha1', limitsText, 'hex').slice(0, 20),
     counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
   };
 }

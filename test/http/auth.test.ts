@@ -64,7 +64,8 @@ describe('a key’s roles', () => {
   /** What the roles are said to open, written down apart from the routes. */
   function opensTo({ method, path }: Route): readonly Role[] | null {
     if (['/healthz', '/readyz', '/metrics', '/openapi.json', '/'].includes(path)) return null;
-    if (path === '/check' || path.startsWith('/check/')) return ['check', 'admin'];
+    if (path === '/check' || path.startsWith('/check/') || path === '/send') return ['check', 'admin'];
+    if (/^\/messages\/\{\w+\}\/(?:cancel|retry)$/.test(path)) return ['check', 'admin'];
     return method === 'get' ? ['read', 'admin'] : ['admin'];
   }
 

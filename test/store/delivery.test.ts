@@ -112,7 +112,7 @@ describe('the relay and the workers', () => {
     process.workers(provider);
     await until(has(id, 'SENT'));
     // As if the relay had died between the queue and the outbox.
-    await t.redis.xadd(t.keys.outbox('log'), '*', 'i', id, 'n', '1', 'd', '');
+    await t.redis.xadd(t.keys.outbox('log'), '*', 'd', '', id, '1');
     await until(async () => (await outboxLength()) === 0);
     const other = await t.send({ user: 'ann' });
     await until(has(other, 'SENT'));

@@ -1,3 +1,4 @@
+import { createMessageLog } from '../../src/log/messages';
 import { trimLogs } from '../../src/log/trim';
 import { messageTo } from '../support/gate';
 import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
@@ -12,9 +13,10 @@ beforeEach(async () => {
 });
 afterEach(() => t.close());
 
+/** Reads the log without remembering anything. */
+const startTestLog = () => createMessageLog(t);
 const perUser = (max: number | null) => t.limit({ id: 'user', per: ['user'], period: 'day', max });
-const outbox = async (provider = 'log') =>
-  (await t.redis.xrange(t.keys.outbox(provider), '-', '+')).map(([, fields]) => fields);
+const outbox = () => t.outbox();
 const audited = async () => (await t.redis.xrange(t.keys.audit, '-', '+')).map(([, fields]) => fields[1]);
 /** Everything that is there because of a message. */
 const payloadOf = (requestId: string) => t.redis.hgetall(t.keys.payload(requestId));
@@ -35,7 +37,7 @@ describe('a send', () => {
       send: { requestId: id, provider: 'log', attempt: 1, tries: 0, counts: true, tags: ['a', 'b'], sentMs: null },
     });
     expect(Math.abs(message.atMs - Date.now())).toBeLessThan(10_000);
-    expect((await outbox()).map((fields) => fields.slice(0, 4))).toContainEqual(['i', id, 'n', '1']);
+    expect(await outbox()).toContainEqual({ id, attempt: 1, dueMs: null });
     expect((await t.history(id)).map(({ type }) => type)).toEqual(['ENQUEUED']);
   });
 
@@ -69,6 +71,17 @@ describe('a send', () => {
       expect(await t.status(await t.send({ user: 'ann' }, { topic: 'security' }))).toBe('ENQUEUED');
     }
     expect(await t.used('ann')).toEqual({ user: 3 });
+  });
+
+  test('has its limits written down again when Redis has lost what they were', async () => {
+    await perUser(5);
+    const first = await t.send({ user: 'ann' });
+    await t.redis.del(t.keys.loggedLimits((await t.redis.hget(t.keys.send(first), 'x'))!));
+    t.events.length = 0;
+    const id = await t.send({ user: 'ann' });
+    expect(t.events).toEqual(['called', 'replanned limits-forgotten', 'called', 'accepted']);
+    const { decision } = (await startTestLog().get(id))!;
+    expect(decision.limits).toMatchObject([{ limit_id: 'user', used: 2 }]);
   });
 
   test('never goes over a max, however many are handed over at once, beside checks', async () => {
@@ -354,7 +367,7 @@ describe('an attempt', () => {
     const dueMs = Date.now() + 60_000;
     await t.store.finish(id, 1, begun, { kind: 'retry', detail: { error: 'busy' }, error: 'busy', dueMs });
     expect(await t.message(id)).toMatchObject({ status: 'ENQUEUED', send: { attempt: 2, tries: 1, error: 'busy' } });
-    expect((await outbox()).at(-1)).toEqual(['i', id, 'n', '2', 'd', `${dueMs}`]);
+    expect((await outbox()).at(-1)).toEqual({ id, attempt: 2, dueMs });
     expect(await t.store.begin(id, 1)).toBeNull();
     const second = (await t.store.begin(id, 2))!;
     expect(second.tries).toBe(1);
@@ -419,7 +432,7 @@ describe('sending again', () => {
     });
     expect(await t.used('ann')).toEqual({ user: 2 });
     const { attempt } = (await t.message(id)).send!;
-    expect((await outbox()).at(-1)!.slice(0, 4)).toEqual(['i', id, 'n', `${attempt}`]);
+    expect((await outbox()).at(-1)).toEqual({ id, attempt, dueMs: null });
     expect(JSON.parse((await t.store.begin(id, attempt))!.payload).content).toEqual({ body: 'hello' });
     expect((await t.history(id)).map(({ type }) => type)).toEqual(['THROTTLED', 'THROTTLED', 'ENQUEUED']);
     expect(await audited()).toEqual(['message.retried', 'message.retried']);

@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
+import type { Express } from 'express';
 import { createKeyRing, type KeyRing } from '../../src/access/key-ring';
 import { createDegradedAnswers } from '../../src/gate/degraded';
 import { createGate } from '../../src/gate/gate';
 import { createLocalShare } from '../../src/gate/local-share';
 import { allRoutes, type Services } from '../../src/http/all-routes';
 import { createApp } from '../../src/http/app';
-import { createAuthenticate } from '../../src/http/auth';
+import { type Authenticate, createAuthenticate } from '../../src/http/auth';
 import type { Route } from '../../src/http/contract';
 import { listen } from '../../src/http/listener';
 import type { Readiness } from '../../src/http/routes/health';
@@ -21,7 +22,7 @@ import { createMetrics } from '../../src/metrics/metrics';
 import { createAcceptSend } from '../../src/sends/accept';
 import { createSendActions } from '../../src/sends/actions';
 import { createDecideSend } from '../../src/sends/decide';
-import { createSendStore } from '../../src/sends/store';
+import { createSendStore, type SendStore } from '../../src/sends/store';
 import { createRedisClock } from '../../src/store/clock';
 import { createConfigurationStore } from '../../src/store/configuration';
 import { connectFailingFast, parseRedisUrl, type RedisClient } from '../../src/store/connection';
@@ -29,7 +30,7 @@ import { resetCounter } from '../../src/store/counters';
 import { createDecisionStore } from '../../src/store/decisions';
 import { createKeys, type Keys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
-import { loadScripts } from '../../src/store/scripts';
+import { loadScripts, type Scripts } from '../../src/store/scripts';
 import { packageVersion } from '../../src/version';
 import { sharedRedisUrl, uniqueWorkspace } from './redis';
 
@@ -64,7 +65,10 @@ export interface TestApp {
   readonly url: string;
   readonly routes: readonly Route[];
   readonly services: Services;
+  /** What a worker records: no worker runs beside it. */
+  readonly store: SendStore;
   readonly redis: RedisClient;
+  readonly scripts: Scripts;
   readonly keys: Keys;
   readonly ring: KeyRing;
   readonly log: LogLine[];
@@ -87,6 +91,8 @@ export interface TestAppOptions {
   logRequests?: boolean;
   /** Further routes, behind all others. */
   routes?: readonly Route[];
+  /** Puts pages into the app. */
+  mountPages?: (pages: Express, authenticate: Authenticate) => void;
   /** Does not wait for Redis. */
   withoutRedis?: boolean;
 }
@@ -158,7 +164,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const messageLog = createMessageLog({ redis, scripts, keys });
   const members = createMembers({ redis, scripts, keys });
   const store = createSendStore({
-    ...{ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 86_400_000, holdMaxMs: 86_400_000 },
+    ...{ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 86_400_000, holdMaxMs: 86_400_000, monotonicMs },
   });
   const decide = createDecideSend({
     ...{ store, configuration, accounts: accountSettings, clock, link, timeoutMs: checkTimeoutMs, usersKnown: 1_000 },
@@ -189,9 +195,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   };
   const routes = [...allRoutes(services), ...(options.routes ?? [])];
   const host = '127.0.0.1';
+  const authenticate = createAuthenticate({ ring, host });
   const app = createApp({
     routes,
-    authenticate: createAuthenticate({ ring, host }),
+    authenticate,
+    mountPages: (pages) => options.mountPages?.(pages, authenticate),
     log: { debug: writing('debug'), warn: writing('warn'), error: writing('error') },
     logRequests,
     metrics,
@@ -232,7 +240,9 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     url: `http://${host}:${listener.port}`,
     routes,
     services,
+    store,
     redis,
+    scripts,
     keys,
     ring,
     log,

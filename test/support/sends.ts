@@ -40,6 +40,8 @@ export interface TestSends extends TestGate {
   message(id: string): Promise<LoggedMessage>;
   status(id: string): Promise<string>;
   history(id: string): Promise<MessageEvent[]>;
+  /** The attempts in a provider's outbox, the oldest first. */
+  outbox(provider?: string): Promise<{ id: string; attempt: number; dueMs: number | null }[]>;
   /** The use of the counters that a message to that user would be held against, by limit. */
   used(user: string, rest?: Partial<{ account: string; topic: string }>): Promise<Record<string, number>>;
 }
@@ -53,6 +55,7 @@ export interface TestSendsOptions {
 }
 
 const DAY_MS = 86_400_000;
+const monotonicMs = () => performance.now();
 
 /** Starts a replica. */
 export async function startTestSends(options: TestSendsOptions): Promise<TestSends> {
@@ -60,7 +63,15 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
   const t = await startTestGate(options);
   const { redis, scripts, keys, configuration, clock, events } = t;
   const link = createLink(redis);
-  const store = createSendStore({ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 30 * DAY_MS, holdMaxMs });
+  const store = createSendStore({
+    redis,
+    scripts,
+    keys,
+    idempotencyTtlMs,
+    logMaxAgeMs: 30 * DAY_MS,
+    holdMaxMs,
+    monotonicMs,
+  });
   const decide = createDecideSend({
     ...{ store, configuration, clock, link, timeoutMs, usersKnown: 100 },
     accounts: createAccountSettings({ capacity: 100 }),
@@ -84,7 +95,16 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
         to: to ?? { ...(user === null ? {} : { user_id: user }), ...(account === null ? {} : { account_id: account }) },
       })),
       payload: { template: null, content: { body: 'hello' }, data: null, metadata: null },
-      ...{ topic: null, channel: null, provider: 'log', event: null, traceId: null, tags: [], dueMs: null },
+      ...{
+        topic: null,
+        channel: null,
+        provider: 'log',
+        event: null,
+        traceId: null,
+        tags: [],
+        dueMs: null,
+        isPast: false,
+      },
       ...{ idempotencyKey: null, body: { recipients, rest } },
       ...rest,
     };
@@ -111,6 +131,14 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
     message,
     status: async (id) => (await message(id)).status,
     history: async (id) => readHistory({ redis, keys }, await message(id)),
+    async outbox(provider = 'log') {
+      const entries = await redis.xrange(keys.outbox(provider), '-', '+');
+      return entries.flatMap(([, [, due = '', ...pairs]]) =>
+        pairs.flatMap((id, index) =>
+          index % 2 === 0 ? [{ id, attempt: Number(pairs[index + 1]), dueMs: due === '' ? null : Number(due) }] : [],
+        ),
+      );
+    },
     async used(user, { account = null, topic = null }: { account?: string | null; topic?: string | null } = {}) {
       const limits = (await t.gate.usage({ user, account, topic, channel: null })) ?? [];
       return Object.fromEntries(limits.map(({ limit_id, used }) => [limit_id, used]));
@@ -165,7 +193,15 @@ export async function openTestDelivery(options: {
   const pause = (ms: number) => delay(ms);
   const failed = (error: unknown) => events.push(`failed ${error}`);
   const storeOf = (holdMaxMs: number) =>
-    createSendStore({ redis, scripts, keys, idempotencyTtlMs: DAY_MS, logMaxAgeMs: 30 * DAY_MS, holdMaxMs });
+    createSendStore({
+      redis,
+      scripts,
+      keys,
+      idempotencyTtlMs: DAY_MS,
+      logMaxAgeMs: 30 * DAY_MS,
+      holdMaxMs,
+      monotonicMs,
+    });
 
   return {
     redis,

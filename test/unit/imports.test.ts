@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'private-redis': ['store'],
   lifecycle: ['logger'],
   version: [],
-  tools: ['config', 'lifecycle', 'private-redis', 'access', 'limits', 'store'],
+  tools: ['config', 'lifecycle', 'private-redis', 'access', 'limits', 'log', 'store'],
   compose: [
     ...[
       'lifecycle',
@@ -45,13 +45,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ],
     ...['metrics', 'http'],
   ],
-  cli: ['config', 'compose', 'tools', 'version', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file'],
+  cli: ['config', 'compose', 'tools', 'version', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file', 'log'],
 };
 
 /** Packages that only some parts may know. */
 const ONLY_IN: Record<string, readonly string[]> = {
   ioredis: ['store', 'membership', 'log', 'sends', 'private-redis'],
-  bullmq: ['store', 'membership', 'log', 'sends'],
+  bullmq: ['store', 'membership', 'log', 'sends', 'http'],
   express: ['http'],
   commander: ['cli'],
   winston: ['logger'],

@@ -5,8 +5,8 @@ import { RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
 import { type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { type JsonObject, jsonDepthProblem } from '../json-object';
-import { type InputError, invalidInput, problem, withHeaders } from '../problem';
-import { DELAY_MAX_MS, firstChannel, type SendBody, sendBodySchema } from '../send-schemas';
+import { DO_NOT_RETRY, DO_NOT_RETRY_WORDS, type InputError, invalidInput, problem, withHeaders } from '../problem';
+import { DELAY_MAX_MS, firstChannel, PAYLOAD_MAX_BYTES, type SendBody, sendBodySchema } from '../send-schemas';
 
 /** Room for that many recipients with a few hundred bytes each. */
 const BODY_MAX_BYTES = 4_194_304;
@@ -53,7 +53,11 @@ export function sendRoutes(services: {
             requestId: z.string().describe("For one recipient the message's id."),
           }),
         },
-        409: { description: `The ${IDEMPOTENCY_KEY} was used with another body.`, schema: problemSchema },
+        409: {
+          description: `The ${IDEMPOTENCY_KEY} was used with another body.`,
+          schema: problemSchema,
+          headers: DO_NOT_RETRY_WORDS,
+        },
       },
       async handle({ body, header }) {
         const read = requestOf(body, header(IDEMPOTENCY_KEY), sends, nowMs());
@@ -75,7 +79,8 @@ function requestOf(
   const errors: InputError[] = [];
   const wrong = (path: string, words: string) => errors.push({ path, message: words });
 
-  const depthProblem = jsonDepthProblem(body);
+  // What a recipient holds is in four: the body, the message, the list and the recipient.
+  const depthProblem = jsonDepthProblem(body, 4);
   if (depthProblem !== null) wrong('message', depthProblem);
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey)) {
     wrong(IDEMPOTENCY_KEY, `must be 1 to ${IDEMPOTENCY_KEY_MAX_CHARACTERS} printable characters of ASCII`);
@@ -88,8 +93,17 @@ function requestOf(
     wrong('message.routing.channels.0', `leads to the provider ${provider}, which is not configured`);
   }
   const dueMs = dueOf(message.delay, nowMs);
-  if (dueMs === 'past') wrong('message.delay.until', 'must not be in the past');
   if (dueMs === 'far') wrong('message.delay.until', 'must be at most a year from now');
+
+  const payload = {
+    template: message.template,
+    content: message.content ?? null,
+    data: message.data,
+    metadata: message.metadata as JsonObject | null,
+  };
+  if (errors.length === 0 && Buffer.byteLength(JSON.stringify(payload)) > PAYLOAD_MAX_BYTES) {
+    wrong('message', `must be at most ${PAYLOAD_MAX_BYTES.toLocaleString('en')} bytes of JSON without its recipients`);
+  }
 
   if (errors.length > 0) return { errors };
   return {
@@ -99,12 +113,7 @@ function requestOf(
         account: to.account_id ?? to.tenant_id ?? to.context?.tenant_id ?? message.context?.tenant_id ?? null,
         to: to as JsonObject,
       })),
-      payload: {
-        template: message.template,
-        content: message.content ?? null,
-        data: message.data,
-        metadata: message.metadata as JsonObject | null,
-      },
+      payload,
       topic: message.preferences?.subscription_topic_id ?? null,
       channel: channelName,
       provider,
@@ -112,6 +121,7 @@ function requestOf(
       traceId: message.metadata?.trace_id ?? null,
       tags: [...new Set(message.metadata?.tags ?? [])],
       dueMs: typeof dueMs === 'number' ? dueMs : null,
+      isPast: typeof dueMs === 'number' && dueMs < nowMs,
       idempotencyKey: idempotencyKey ?? null,
       body,
     },
@@ -122,12 +132,11 @@ function isIdempotencyKey(key: string): boolean {
   return key.length <= IDEMPOTENCY_KEY_MAX_CHARACTERS && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key);
 }
 
-function dueOf(delay: SendBody['message']['delay'], nowMs: number): number | null | 'past' | 'far' {
+function dueOf(delay: SendBody['message']['delay'], nowMs: number): number | null | 'far' {
   if (delay === null) return null;
   if (delay.duration !== null) return delay.duration === 0 ? null : nowMs + delay.duration;
   if (delay.until === null) return null;
   const dueMs = Date.parse(delay.until);
-  if (dueMs < nowMs) return 'past';
   return dueMs > nowMs + DELAY_MAX_MS ? 'far' : dueMs;
 }
 
@@ -141,9 +150,14 @@ function replyOf(outcome: SendOutcome, { message: { to } }: SendBody): Reply {
     case 'taken':
       return { status: 202, body: { requestId: outcome.requestId } };
     case 'conflict':
-      return problem(409, 'Idempotency key in use', `This ${IDEMPOTENCY_KEY} was used before with another body.`, {
-        errors: [{ path: IDEMPOTENCY_KEY, message: 'was used before with another body' }],
-      });
+      return withHeaders(
+        problem(409, 'Idempotency key in use', `This ${IDEMPOTENCY_KEY} was used before with another body.`, {
+          errors: [{ path: IDEMPOTENCY_KEY, message: 'was used before with another body' }],
+        }),
+        DO_NOT_RETRY,
+      );
+    case 'past':
+      return invalidInput([{ path: 'message.delay.until', message: 'must not be in the past' }]);
     case 'no-members':
       return invalidInput([{ path: fieldOf(outcome.index), message: 'names an account without members' }]);
     case 'too-many':

@@ -23,17 +23,13 @@ local function drop_from(indexes, ref)
 end
 
 local function drop_check(ref)
-  local entry = redis.call('XRANGE', log, ref, ref)[1]
+  local entry = read_entry(prefix, ref)
   if not entry then
     return
   end
-  local fields = {}
-  for i = 1, #entry[2], 2 do
-    fields[entry[2][i]] = entry[2][i + 1]
-  end
-  drop_from(row_indexes(prefix, fields.status, fields.user, fields.account, fields.topic, {}, ''), ref)
-  if fields.id ~= '' then
-    local newest = index_key(prefix, 'c', fields.id)
+  drop_from(check_indexes(prefix, entry), ref)
+  if entry.id ~= '' then
+    local newest = index_key(prefix, 'c', entry.id)
     if redis.call('GET', newest) == ref then
       redis.call('DEL', newest)
     end
@@ -52,7 +48,7 @@ local function drop_send(id)
     return false
   end
   if state.st ~= '' then
-    drop_from(row_indexes(prefix, state.st, state.u, state.a, state.t, lines_of(state.tg), state.tc), id)
+    drop_from(send_indexes(prefix, state), id)
     if state.ev ~= '' then
       redis.call('XDEL', log, unpack(event_entries(state.ev)))
     end
@@ -86,12 +82,11 @@ for _, row in ipairs(found) do
     break
   end
   trimmed = string.match(row[1], '^%d+')
-  -- Entries have ids of their own form; sends are called otherwise.
-  local is_check = string.match(ref, '^%d+%-%d+$')
-  if is_check then
+  local about_check = is_check(ref)
+  if about_check then
     drop_check(ref)
   end
-  if is_check or drop_send(ref) then
+  if about_check or drop_send(ref) then
     redis.call('XDEL', rows, row[1])
     removed = removed + 1
     excess = excess - 1

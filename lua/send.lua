@@ -18,7 +18,8 @@
 --                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the place of its
 --                     request among the texts of new messages, which its shared payload follows, 15 that of its
 --                     recipient,
---                     16 {name, value...}: more fields of its state, see lib/send, 17 for IDEMPOTENT what its key's
+--                     16 {name, value...}: the fields of its state that do not depend on the decision,
+--                     see lib/send, 17 for IDEMPOTENT what its key's
 --                     record has behind its request: the content of the request, and a line more; for AGAIN who does
 --                     it, as JSON
 -- ARGV[8] only      a counter, without "c:": once a message is held by it, those behind it are not decided. Or ''
@@ -88,17 +89,8 @@ local function limits_of(shape)
   return hash
 end
 
--- What is written once for all messages of the call: members of sorted sets, and entries of the outboxes.
-local added, attempts = {}, {}
-local function add_to(key, score, member)
-  local list = added[key]
-  if not list then
-    list = {}
-    added[key] = list
-  end
-  local size = #list
-  list[size + 1], list[size + 2] = score, member
-end
+-- What is put into each outbox, in one entry for the whole call.
+local attempts = {}
 local function enqueue(provider, id, attempt)
   local list = attempts[provider]
   if not list then
@@ -112,8 +104,7 @@ end
 local next_number, payloads = nil, {}
 -- Writes a new message down. `more` are further fields of its state: a list of names and values. Returns its number.
 local function create(message, status, more)
-  local id, user, account, topic, channel = message[9], message[5], message[6], message[7], message[8]
-  local place, extra = message[14], message[16]
+  local id, place, fields = message[9], message[14], message[16]
   local request = text_at(place)
   if not next_number then
     next_number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', #messages) - #messages
@@ -122,47 +113,16 @@ local function create(message, status, more)
   local q = string.format('%.0f', next_number)
   redis.call('XADD', prefix .. 'l:rows', q .. '-0', 'm', id, 't', now_text, 's', status)
 
-  add_to(prefix .. 'l:s:' .. status, q, id)
-  add_to(index_key(prefix, 'u', user), q, id)
-  local fields = { 'st', status, 'q', q, 'ms', now_text, 'u', user, 'pv', message[13] }
-  local size = 10
-  local function set(name, value)
-    fields[size + 1], fields[size + 2] = name, value
+  local size = #fields
+  fields[size + 1], fields[size + 2], fields[size + 3], fields[size + 4], fields[size + 5], fields[size + 6] =
+    'st', status, 'q', q, 'ms', now_text
+  size = size + 6
+  if status ~= 'ENQUEUED' then
+    fields[size + 1], fields[size + 2] = 'fs', status
     size = size + 2
   end
-  if account ~= '' then
-    add_to(index_key(prefix, 'a', account), q, id)
-    set('a', account)
-  end
-  if topic ~= '' then
-    add_to(index_key(prefix, 't', topic), q, id)
-    set('t', topic)
-  end
-  if channel ~= '' then
-    set('c', channel)
-  end
-  if message[4] ~= '1' then
-    set('k', message[4])
-  end
-  if request ~= id then
-    set('r', request)
-  end
-  if status ~= 'ENQUEUED' then
-    set('fs', status)
-  end
-  for i = 1, #extra, 2 do
-    local name, value = extra[i], extra[i + 1]
-    set(name, value)
-    if name == 'tg' then
-      for _, tag in ipairs(lines_of(value)) do
-        add_to(index_key(prefix, 'g', tag), q, id)
-      end
-    elseif name == 'tc' then
-      add_to(index_key(prefix, 'r', value), q, id)
-    end
-  end
-  for i = 1, #more, 2 do
-    set(more[i], more[i + 1])
+  for i = 1, #more do
+    fields[size + i] = more[i]
   end
   redis.call('HSET', send_key(prefix, id), unpack(fields))
 
@@ -321,9 +281,6 @@ for i, message in ipairs(messages) do
   local reply = decide(message)
   waits = waits or (reply[1] >= 6 and reply[1] <= 10) or reply[1] == 15
   replies[i + 2] = reply
-end
-for key, list in pairs(added) do
-  redis.call('ZADD', key, unpack(list))
 end
 for provider, list in pairs(attempts) do
   enqueue_attempts(prefix, provider, list, '')

@@ -16,6 +16,8 @@
 -- @include lib/log
 -- @include lib/send
 
+local MOST_EVENTS = 100
+
 local prefix = string.sub(KEYS[1], 1, -4)
 local id, attempt = ARGV[1], tonumber(ARGV[2])
 local key = send_key(prefix, id)
@@ -27,8 +29,12 @@ end
 
 local again = state.ph == 's'
 if again then
-  redis.call('HSET', key, 'rd', number_of(state.rd, 0) + 1,
-    'ev', add_event(prefix, id, state.ev, 'REDELIVERED', ''))
+  local times = number_of(state.rd, 0) + 1
+  redis.call('HSET', key, 'rd', times)
+  -- A message that ends its worker each time is not to fill the log.
+  if times <= MOST_EVENTS then
+    redis.call('HSET', key, 'ev', add_event(prefix, id, state.ev, 'REDELIVERED', ''))
+  end
 else
   redis.call('HSET', key, 'ph', 's')
 end

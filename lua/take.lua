@@ -46,15 +46,15 @@ local function write_log(status, message, used)
   if not kept[shape] then
     kept[shape] = keep_limits(prefix, ARGV[FIRST_TEXT - 1 + shape], log_ms)
   end
-  local id, user, account, topic = message[9], message[5], message[6], message[7]
-  local ref = redis.call('XADD', log, '*', 'status', status, 'id', id, 'user', user, 'account', account,
-    'topic', topic, 'channel', message[8], 'cost', message[4], 'limits', kept[shape], 'used', table.concat(used, ','))
+  local id = message[9]
+  local ref = redis.call('XADD', log, '*', 'status', status, 'id', id, 'user', message[5], 'account', message[6],
+    'topic', message[7], 'channel', message[8], 'cost', message[4], 'limits', kept[shape], 'used', table.concat(used, ','))
   if id ~= '' then
     redis.call('SET', index_key(prefix, 'c', id), ref, 'PX', log_ms)
   end
   -- An entry is written a moment after `now`.
   local written = tonumber(string.match(ref, '^%d+'))
-  add_row(prefix, ref, written, row_indexes(prefix, status, user, account, topic, {}, ''))
+  add_row(prefix, ref, written)
   return ref
 end
 

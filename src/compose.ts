@@ -37,6 +37,7 @@ import { createSendActions } from './sends/actions';
 import { createDecideSend, type DecideSend } from './sends/decide';
 import { type DepthWatch, watchDepths } from './sends/depths';
 import { type Hold, startHold } from './sends/hold';
+import { pooledRandomBytes } from './sends/ids';
 import { createProcessAttempt } from './sends/process';
 import { createLogProvider } from './sends/providers/log';
 import { PROVIDER_NAMES } from './sends/providers/names';
@@ -67,6 +68,13 @@ const WORKER_RECONNECT_MS = 500;
 /** How soon a start that failed for want of Redis goes on, in milliseconds. */
 const START_RETRY_MS = 100;
 const HOUSEKEEPING_MS = 60_000;
+/** How often what was written into the log is put into its indexes, in milliseconds. */
+const INDEXING_MS = 1_000;
+/**
+ * How many messages an API does that for at a time: what its callers wait for comes first. A worker does it for all, and who
+ * looks for messages does it for what is left.
+ */
+const INDEXED_BY_API = 500;
 /** The most accounts whose settings, and the most calendars, that are kept in memory. */
 const ACCOUNTS_KNOWN = 100_000;
 const CALENDARS_KNOWN = 10_000;
@@ -187,6 +195,29 @@ const schedule: Schedule = (work, delayMs) => {
   timer.unref();
   return () => clearTimeout(timer);
 };
+
+/** Does something again and again while Redis can be asked, one time after the other. Returns what stops it. */
+function repeat(
+  everyMs: number,
+  isReady: () => boolean,
+  work: () => Promise<unknown>,
+  onFailure: (error: unknown) => void,
+): () => void {
+  let working = false;
+  const timer = setInterval(async () => {
+    if (working || !isReady()) return;
+    working = true;
+    try {
+      await work();
+    } catch (error) {
+      onFailure(error);
+    } finally {
+      working = false;
+    }
+  }, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
 
 const pause = (ms: number) => delay(ms, undefined, { ref: false });
 
@@ -395,7 +426,7 @@ export function composeApi(
       messageLog,
       history: (message) => readHistory({ redis, keys }, message),
       checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
-      acceptSend: createAcceptSend({ ...sends, members, randomBytes }),
+      acceptSend: createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) }),
       sendActions: createSendActions({ ...sends, messageLog }),
       sends: {
         routing: { byChannel: config.channelProviders ?? {}, fallback: config.provider },
@@ -432,15 +463,22 @@ export function composeApi(
     );
   }
 
-  /** Keeps the log at its length also where no worker runs. */
-  let trimming: NodeJS.Timeout | undefined;
-  async function trim(): Promise<void> {
-    if (!link.isReady()) return;
-    try {
-      await trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) });
-    } catch (error) {
-      if (redisFailureReason(error) === null) logger.error('The logs could not be trimmed.', { error });
-    }
+  /** What keeps the log in order, also where no worker runs. */
+  const upkeep: (() => void)[] = [];
+  function startUpkeep(): void {
+    const failed = (error: unknown) => {
+      if (redisFailureReason(error) === null) logger.error('The log could not be kept in order.', { error });
+    };
+    const isReady = () => link.isReady();
+    upkeep.push(
+      repeat(INDEXING_MS, isReady, () => messageLog.index(INDEXED_BY_API), failed),
+      repeat(
+        HOUSEKEEPING_MS,
+        isReady,
+        () => trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) }),
+        failed,
+      ),
+    );
   }
 
   async function run(): Promise<void> {
@@ -457,7 +495,7 @@ export function composeApi(
     if (stopping.signal.aborted) return;
     open = true;
     openNow();
-    trimming = setInterval(() => void trim(), HOUSEKEEPING_MS).unref();
+    startUpkeep();
     const url = urlOf(listener!);
     if (access === 'open') logger.warn(accessModeWords(access, config.host));
     logger.info('The API is ready.', {
@@ -486,7 +524,7 @@ export function composeApi(
       await limitsFile?.stop();
       ring.stop();
       depths.stop();
-      clearInterval(trimming);
+      for (const stop of upkeep) stop();
       pulse.stop();
       await queues.close();
       redis.disconnect();
@@ -545,6 +583,7 @@ export function composeWorker(
   let relay: Relay | undefined;
   let hold: Hold | undefined;
   let workers: Workers | undefined;
+  let stopIndexing: (() => void) | undefined;
 
   function readiness(): Readiness {
     const answers = pulse.beats();
@@ -657,6 +696,16 @@ export function composeWorker(
       },
     });
     startSends();
+    const { index } = createMessageLog({ redis, scripts, keys });
+    stopIndexing = repeat(
+      INDEXING_MS,
+      () => link.isReady(),
+      () => index(),
+      occasionally(monotonicMs, (error, unwritten) => {
+        if (redisFailureReason(error) === null)
+          logger.error('The log could not be kept in order.', { error, unwritten });
+      }),
+    );
     await housekeeping.planned;
     if (!stopping.signal.aborted) logger.info('The worker is ready.', { workspace: config.workspace });
   }
@@ -673,6 +722,7 @@ export function composeWorker(
       const abort = setTimeout(() => workers?.abort(), drainMs * ABORT_PART);
       const closed = (async () => {
         // Without Redis there is nothing that could end.
+        stopIndexing?.();
         const now = !link.isReady();
         const ends = [housekeeping?.stop(now), relay?.stop(now), hold?.stop(now), workers?.stop(now)];
         await Promise.race([Promise.all(ends), pause(drainMs)]);

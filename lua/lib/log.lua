@@ -5,7 +5,8 @@
 --   log             stream: what happened, an entry each
 --   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds;
 --                   of a send s: the status that it began with
---   l:meta          hash: last, the number that was given out last; trimmed, the number up to which rows were trimmed
+--   l:meta          hash: last, the number that was given out last; indexed and trimmed, the numbers up to which rows were
+--                   put into the indexes, and trimmed
 --   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
 --                   sorted sets: what the row is about, scored by the row's number
 --   l:x:<hash>      string: what is kept of the limits that messages were held against
@@ -44,14 +45,33 @@ local function row_indexes(prefix, status, user, account, topic, tags, trace)
   return keys
 end
 
--- Adds a row that was written at a moment in epoch milliseconds. Returns its number.
-local function add_row(prefix, ref, written, indexes)
+-- Adds a row that was written at a moment in epoch milliseconds. It is put into the indexes later: see log_index.
+local function add_row(prefix, ref, written)
   local number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', 1)
   redis.call('XADD', prefix .. 'l:rows', number .. '-0', 'm', ref, 't', string.format('%.0f', written))
-  for _, key in ipairs(indexes) do
-    redis.call('ZADD', key, number, ref)
+end
+
+-- Whether a row is about a check: entries of the log have ids of a form that no send's has.
+local function is_check(ref)
+  return string.match(ref, '^%d+%-%d+$') ~= nil
+end
+
+-- The fields of an entry of the log by name, or nil when it is not there.
+local function read_entry(prefix, id)
+  local entry = redis.call('XRANGE', prefix .. 'log', id, id)[1]
+  if not entry then
+    return nil
   end
-  return number
+  local fields = {}
+  for i = 1, #entry[2], 2 do
+    fields[entry[2][i]] = entry[2][i + 1]
+  end
+  return fields
+end
+
+-- Every index that the row about a check is in.
+local function check_indexes(prefix, entry)
+  return row_indexes(prefix, entry.status, entry.user, entry.account, entry.topic, {}, '')
 end
 
 -- Keeps what has to be kept of limits once for all the messages that were held against them. Returns what to find it by.

@@ -70,12 +70,17 @@ local function event_entries(ev)
   return entries
 end
 
-local STATUS_FIELDS = { 'st', 'q', 'ev', 'ol' }
+-- What of a state its row is found by.
+local INDEXED_FIELDS = { 'st', 'u', 'a', 't', 'tg', 'tc' }
+local function send_indexes(prefix, state)
+  return row_indexes(prefix, state.st, state.u, state.a, state.t, lines_of(state.tg), state.tc)
+end
 
 -- Moves a message to another status, writes that into the log, and sets more fields: a list of names and values.
--- `state` has STATUS_FIELDS.
+-- `state` has st, q, ev and ol.
 local function set_status(prefix, id, state, status, detail, now, more)
-  if state.st ~= status then
+  -- A row that is not in the indexes yet will be put where it belongs then.
+  if state.st ~= status and tonumber(redis.call('HGET', prefix .. 'l:meta', 'indexed') or '0') >= tonumber(state.q) then
     redis.call('ZREM', index_key(prefix, 's', state.st), id)
     redis.call('ZADD', index_key(prefix, 's', status), state.q, id)
   end

@@ -118,13 +118,19 @@ export interface MessageLog {
   page(filter: MessageFilter, before: string | null, most: number): Promise<MessagesPage>;
   /** The send with that id, else the newest check with that message id, or whose entry has that id; or null. */
   get(id: string): Promise<LoggedMessage | null>;
+  /**
+   * Has what was written found by filters, about so many messages of it, or all: done now and then, and before each look
+   * by a filter.
+   */
+  index(most?: number): Promise<void>;
   /** The messages that rows are about. One that was trimmed meanwhile is null. */
   read(refs: readonly string[]): Promise<(LoggedMessage | null)[]>;
 }
 
 /** The most rows that one call looks at: a few milliseconds of Redis, in steps that let other calls through. */
 export const SCAN_MAX_ROWS = 10_000;
-/** The most that are read whole in one step, to look through them for what has no index. */
+/** The most that are read whole by one call, to look through them for what has no index, and in one step of it. */
+const READ_MAX_MESSAGES = 2_000;
 const STEP_MESSAGES = 200;
 /** The most limits that are remembered decoded. What they are found by is a hash of them: they never change. */
 const LIMITS_REMEMBERED = 5_000;
@@ -174,13 +180,15 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
     async page(filter, before, most) {
       if (filter.statuses?.length === 0 || filter.tags?.length === 0) return { messages: [], next: null };
       const found: { row: Row; message: LoggedMessage }[] = [];
+      const wanted = rowFilter(filter, keys);
+      if (wanted.groups.length > 0) await rows.index();
       const looksThrough = hasUnindexed(filter);
       let next = before;
       let looked = 0;
       // One more than is asked for tells whether there is another page.
-      while (found.length <= most && looked < SCAN_MAX_ROWS) {
-        const wanted = looksThrough ? STEP_MESSAGES : most + 1 - found.length;
-        const page = await rows.page(rowFilter(filter, keys), next, wanted);
+      while (found.length <= most && looked < (looksThrough ? READ_MAX_MESSAGES : SCAN_MAX_ROWS)) {
+        const count = looksThrough ? STEP_MESSAGES : most + 1 - found.length;
+        const page = await rows.page(wanted, next, count);
         const messages = await read(page.rows.map(({ ref }) => ref));
         page.rows.forEach((row, index) => {
           const message = messages[index];
@@ -213,6 +221,7 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
       return (await read([id]))[0] ?? null;
     },
 
+    index: rows.index,
     read,
   };
 }

@@ -27,6 +27,13 @@ export interface RowsPage {
 /** Finds the rows of the message log. */
 export interface LogRows {
   /**
+   * Puts every row that has been written by now into the indexes. It is done now and then by itself; who is going to look
+   * for rows by an index has it done first.
+   * @param most about how many rows are put into them at most; all by default
+   * @throws whatever Redis fails with
+   */
+  index(most?: number): Promise<void>;
+  /**
    * Looks at no more than {@link LOOK_ROWS} rows of the shortest index, so that Redis is held for a millisecond or two:
    * fewer than `most` rows may be found, and there be more.
    * @param before the number to go on before, or null for the newest
@@ -34,6 +41,9 @@ export interface LogRows {
    */
   page(filter: RowFilter, before: string | null, most: number): Promise<RowsPage>;
 }
+
+/** How many rows are put into the indexes by one call: Redis is held for well under a millisecond. */
+const ROWS_PER_INDEXING = 100;
 
 /** The most rows that one call looks at. */
 export const LOOK_ROWS = 1_000;
@@ -47,6 +57,12 @@ export function isRowNumber(text: string): boolean {
 export function createLogRows(deps: { redis: RedisClient; scripts: Scripts; keys: Keys }): LogRows {
   const { redis, scripts, keys } = deps;
   return {
+    async index(most = Number.POSITIVE_INFINITY) {
+      for (let taken = 0; taken < most; taken += ROWS_PER_INDEXING) {
+        if ((await runScript(redis, scripts.log_index, [keys.log], [ROWS_PER_INDEXING])) !== 1) return;
+      }
+    },
+
     async page({ groups, fromMs, untilMs }, before, most) {
       const [next, ...found] = (await runScript(
         redis,

@@ -118,13 +118,13 @@ function isUnavailable({ kind }: SendVerdict): boolean {
  * @param fresh whether the id of the request is new
  */
 function decisionsOf(request: SendRequest, { id, sole, fresh }: { id: string; sole: string | null; fresh: boolean }) {
-  const { topic, channel, provider, event, traceId, tags, payload, dueMs } = request;
+  const { template, topic, channel, provider, event, traceId, tags, payload, dueMs } = request;
   const fields: string[] = [];
-  if (payload.template !== null) fields.push('tp', payload.template);
+  if (template !== null) fields.push('tp', template);
   if (event !== null) fields.push('en', event);
   if (traceId !== null) fields.push('tc', traceId);
   if (tags.length > 0) fields.push('tg', tags.join('\n'));
-  const shared = { id, payload: JSON.stringify(payload) };
+  const shared = { id, payload };
 
   return ({
     user,

@@ -21,7 +21,9 @@ export interface Payload {
 /** A handed-over send: one message for each recipient. */
 export interface SendRequest {
   recipients: readonly Recipient[];
-  payload: Payload;
+  /** JSON of a {@link Payload}. */
+  payload: string;
+  template: string | null;
   topic: string | null;
   channel: string | null;
   /** The name of the provider that delivers it. */

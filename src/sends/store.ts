@@ -37,7 +37,7 @@ export interface SendDecision {
   request: { id: string; payload: string } | null;
   /** JSON of the recipient. Only of a new one. */
   recipient: string;
-  /** More of its state: names and values, see lua/lib/send.lua. Only of a new one. */
+  /** More of its state than its message and provider: names and values, see lua/lib/send.lua. Only of a new one. */
   fields: readonly string[];
   /** What its idempotency key is known by, and a hash of its content. Only of a new one that is its request's only one. */
   idempotency: { key: string; content: string } | null;
@@ -208,7 +208,7 @@ export function createSendStore(deps: {
         ...[shapeNumber, flags, deadlineMs, `${decision.cost}`],
         ...[message.user ?? '', message.account ?? '', message.topic ?? '', message.channel ?? '', decision.id],
         ...[plan.accountRevision ?? 0, decision.attempt, decision.dueMs ?? 0, decision.provider],
-        ...[requestPlace, recipientPlace, decision.fields],
+        ...[requestPlace, recipientPlace, request === null ? [] : stateFields(decision, request.id, message)],
         decision.actor !== null
           ? JSON.stringify(decision.actor)
           : idempotency === null
@@ -307,6 +307,21 @@ export function createSendStore(deps: {
 
     claimed,
   };
+}
+
+/** What of a new message's state does not depend on the decision: names and values, see lua/lib/send.lua. */
+function stateFields(
+  { id, provider, cost, fields }: SendDecision,
+  requestId: string,
+  { user, account, topic, channel }: Message,
+): string[] {
+  const all = ['u', user ?? '', 'pv', provider];
+  if (account !== null) all.push('a', account);
+  if (topic !== null) all.push('t', topic);
+  if (channel !== null) all.push('c', channel);
+  if (cost !== 1) all.push('k', `${cost}`);
+  if (requestId !== id) all.push('r', requestId);
+  return fields.length === 0 ? all : all.concat(fields);
 }
 
 function decodeReply(reply: unknown[]): SendReply {

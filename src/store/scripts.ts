@@ -24,6 +24,7 @@ export const SCRIPT_NAMES = [
   'member_add',
   'member_remove',
   'account_write',
+  'log_index',
   'log_page',
   'log_trim',
   'send',

@@ -102,6 +102,29 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
     expect(Object.values(host.PortBindings).flat()).toEqual([expect.objectContaining({ HostIp: '127.0.0.1' })]);
   });
 
+  test('delivers what the API is handed over by the worker, and shows the queues to an admin', async () => {
+    const sent = await call('POST', '/send', { message: { to: { user_id: 'bob' }, template: 'hello' } });
+    expect(sent.status).toBe(202);
+    const { requestId } = (await sent.json()) as { requestId: string };
+    const giveUpAt = Date.now() + 30_000;
+    let status: string | undefined;
+    while (status !== 'SENT' && Date.now() < giveUpAt) {
+      status = ((await (await call('GET', `/messages/${requestId}`)).json()) as { status: string }).status;
+      await delay(50);
+    }
+    expect(status).toBe('SENT');
+    expect(await compose('logs', 'worker')).toContain(requestId);
+    const board = await call('GET', '/queues');
+    expect(board.status).toBe(200);
+    const page = await board.text();
+    expect(page).toContain('Sendgate queues');
+    // Nothing is loaded from elsewhere, and what it loads is there.
+    expect(page).not.toMatch(/(?:src|href)="https?:/);
+    for (const [, path] of page.matchAll(/(?:src|href)="(static\/[^"]+)"/g)) {
+      expect((await call('GET', `/queues/${path}`)).status).toBe(200);
+    }
+  }, 60_000);
+
   test.each(['api', 'worker'])('%s runs as an ordinary user under an init', async (service) => {
     expect(Number(await exec(service, 'id', '-u'))).toBeGreaterThan(0);
     expect(await exec(service, 'cat', '/proc/1/comm')).toBe('tini');

@@ -81,7 +81,9 @@ test('a connection that is told to disconnect while it waits to be made again en
   await duplicate.ping();
   const both = [redis, duplicate].map((connection) => {
     connection.on('error', () => undefined);
-    return { connection, blocked: failure(connection.blpop('nothing', 0)), lost: once(connection, 'reconnecting') };
+    // `once` of node:events would be rejected by the error that may come before.
+    const lost = new Promise((resolve) => connection.once('reconnecting', resolve));
+    return { connection, blocked: failure(connection.blpop('nothing', 0)), lost };
   });
   await server.kill();
   for (const { connection, blocked, lost } of both) {

@@ -175,6 +175,7 @@ describe('the message log', () => {
     await check({ ...both, id: 'newest' });
     const rows = createLogRows(t);
     const groups = [[t.keys.logIndex('u', 'zoe')], [t.keys.logIndex('t', 'news')]];
+    await rows.index();
     const first = await rows.page({ groups }, null, 10);
     expect(first.rows).toHaveLength(1);
     expect(first.next).not.toBeNull();

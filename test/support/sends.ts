@@ -14,7 +14,7 @@ import { createProcessAttempt } from '../../src/sends/process';
 import type { Delivery, DeliveryOutcome, Provider } from '../../src/sends/providers/provider';
 import { openQueues, type Queues } from '../../src/sends/queue';
 import { type Relay, type RelayObserver, startRelay } from '../../src/sends/relay';
-import type { Recipient, SendRequest } from '../../src/sends/request';
+import type { Payload, Recipient, SendRequest } from '../../src/sends/request';
 import { createSendStore, type SendStore } from '../../src/sends/store';
 import { startWorkers, type Workers } from '../../src/sends/workers';
 import { createRedisClock } from '../../src/store/clock';
@@ -25,6 +25,9 @@ import { createLink } from '../../src/store/link';
 import { loadScripts } from '../../src/store/scripts';
 import { startTestGate, type TestGate } from './gate';
 
+/** What a request is to differ in from an ordinary one. */
+export type RequestParts = Omit<Partial<SendRequest>, 'payload'> & { payload?: Payload };
+
 /** What hands over sends, decides them, and looks at them: without HTTP, relay or worker. */
 export interface TestSends extends TestGate {
   store: SendStore;
@@ -34,8 +37,8 @@ export interface TestSends extends TestGate {
   actions: SendActions;
   accept: AcceptSend;
   /** Hands over a message to one user, and gives its id. */
-  send(to: Partial<Recipient> & { user: string }, request?: Partial<SendRequest>): Promise<string>;
-  request(recipients: readonly Partial<Recipient>[], request?: Partial<SendRequest>): SendRequest;
+  send(to: Partial<Recipient> & { user: string }, request?: RequestParts): Promise<string>;
+  request(recipients: readonly Partial<Recipient>[], request?: RequestParts): SendRequest;
   /** The message; fails when there is none. */
   message(id: string): Promise<LoggedMessage>;
   status(id: string): Promise<string>;
@@ -87,15 +90,17 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
   const messageLog = createMessageLog({ redis, scripts, keys });
   const accept = createAcceptSend({ store, members, decide, randomBytes });
 
-  function request(recipients: readonly Partial<Recipient>[], rest: Partial<SendRequest> = {}): SendRequest {
+  function request(recipients: readonly Partial<Recipient>[], parts: RequestParts = {}): SendRequest {
+    const { payload = { template: null, content: { body: 'hello' }, data: null, metadata: null }, ...rest } = parts;
     return {
       recipients: recipients.map(({ user = null, account = null, to }) => ({
         user,
         account,
         to: to ?? { ...(user === null ? {} : { user_id: user }), ...(account === null ? {} : { account_id: account }) },
       })),
-      payload: { template: null, content: { body: 'hello' }, data: null, metadata: null },
+      payload: JSON.stringify(payload),
       ...{
+        template: payload.template,
         topic: null,
         channel: null,
         provider: 'log',
@@ -105,7 +110,7 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
         dueMs: null,
         isPast: false,
       },
-      ...{ idempotencyKey: null, body: { recipients, rest } },
+      ...{ idempotencyKey: null, body: { recipients, parts } },
       ...rest,
     };
   }

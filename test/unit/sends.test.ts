@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { pauseMs } from '../../src/sends/backoff';
-import { hashOf, newRequestId, recipientMessageId } from '../../src/sends/ids';
+import { hashOf, newRequestId, pooledRandomBytes, recipientMessageId } from '../../src/sends/ids';
 import { providerFor } from '../../src/sends/providers/names';
 import { isWebhookSecret } from '../../src/sends/providers/secret';
 import { distinctRecipients, type Recipient } from '../../src/sends/request';
@@ -33,6 +33,19 @@ describe('ids', () => {
     for (const byte of [0, 1, 255])
       expect(newRequestId((count) => new Uint8Array(count).fill(byte))).toMatch(/^[0-9a-z]{25}$/);
     expect(recipientMessageId('r', 'x')).toMatch(/^[0-9a-z]{25}$/);
+  });
+
+  test('are made of bytes that are drawn many at once, none given out twice', () => {
+    let next = 0;
+    let draws = 0;
+    const draw = pooledRandomBytes((count) => {
+      draws += 1;
+      return Uint8Array.from({ length: count }, () => next++ % 251);
+    });
+    const all = Array.from({ length: 600 }, () => [...draw(16)]).flat();
+    expect(all.slice(0, 4_096)).toEqual(Array.from({ length: 4_096 }, (_, index) => index % 251));
+    expect(draws).toBe(3);
+    expect(draw(5_000)).toHaveLength(5_000);
   });
 
   test('of recipients follow from request and recipient, and differ where either does', () => {

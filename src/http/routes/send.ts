@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { AcceptSend, SendOutcome } from '../../sends/accept';
 import { providerFor, type Routing } from '../../sends/providers/names';
-import { RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
+import { type Payload, RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
 import { type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { type JsonObject, jsonDepthProblem } from '../json-object';
@@ -81,7 +81,7 @@ function requestOf(
 
   // What a recipient holds is in four: the body, the message, the list and the recipient.
   const depthProblem = jsonDepthProblem(body, 4);
-  if (depthProblem !== null) wrong('message', depthProblem);
+  if (depthProblem !== null) return { errors: [{ path: 'message', message: depthProblem }] };
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey)) {
     wrong(IDEMPOTENCY_KEY, `must be 1 to ${IDEMPOTENCY_KEY_MAX_CHARACTERS} printable characters of ASCII`);
   }
@@ -95,13 +95,13 @@ function requestOf(
   const dueMs = dueOf(message.delay, nowMs);
   if (dueMs === 'far') wrong('message.delay.until', 'must be at most a year from now');
 
-  const payload = {
+  const payload = JSON.stringify({
     template: message.template,
     content: message.content ?? null,
     data: message.data,
     metadata: message.metadata as JsonObject | null,
-  };
-  if (errors.length === 0 && Buffer.byteLength(JSON.stringify(payload)) > PAYLOAD_MAX_BYTES) {
+  } satisfies Payload);
+  if (Buffer.byteLength(payload) > PAYLOAD_MAX_BYTES) {
     wrong('message', `must be at most ${PAYLOAD_MAX_BYTES.toLocaleString('en')} bytes of JSON without its recipients`);
   }
 
@@ -114,6 +114,7 @@ function requestOf(
         to: to as JsonObject,
       })),
       payload,
+      template: message.template,
       topic: message.preferences?.subscription_topic_id ?? null,
       channel: channelName,
       provider,

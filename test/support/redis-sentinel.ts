@@ -16,7 +16,10 @@ export interface SentinelGroup {
   masterPort(): Promise<number>;
   /** SIGKILL to the master; resolves with it when it is gone. */
   killMaster(): Promise<RedisServer>;
-  /** Makes a server follow the present master, as it does when it has written down what its Sentinels told it. */
+  /**
+   * Makes a server follow the present master, as it does when it has written down what its Sentinels told it; resolves when
+   * it has what the master has, and the Sentinels know that.
+   */
   follow(server: RedisServer): Promise<void>;
   /** Makes the Sentinels put the replica in the master's place, while the master is well; resolves when it is. */
   failOver(): Promise<void>;
@@ -42,7 +45,9 @@ export async function startSentinel(): Promise<SentinelGroup> {
     const [first, ...sentinels] = await startAll([{ args }, ...Array(3).fill({ sentinel: true })]);
     const [second] = await startAll([{ args: [...args, '--replicaof', '127.0.0.1', `${first!.port}`] }]);
     await watch(first!.port, sentinels);
-    return groupOf([first!, second!], sentinels, stop);
+    const group = groupOf([first!, second!], sentinels, stop);
+    await group.follow(second!);
+    return group;
   } catch (error) {
     await stop();
     throw error;

@@ -1,6 +1,6 @@
 -- Removes the oldest rows of the message log that are older than they may be or more than there may be, and with each
--- everything that belongs to it: its place in the indexes, its entries, its state. A send that has not been decided or
--- sent yet stays, and goes once it has been over for that long.
+-- everything that belongs to it: its place in the indexes, its entries, its state, and the marks behind it. A send that
+-- has not been decided or sent yet stays, and goes once it has been over for that long.
 --
 -- KEYS[1] log       stream; see lib/log for what goes with it
 -- ARGV[1] before_ms rows that were written before that moment are too old, in epoch milliseconds
@@ -73,6 +73,7 @@ for _, id in ipairs(passed_over) do
 end
 
 local trimmed = redis.call('HGET', meta, 'trimmed') or '0'
+local trimmed_ms
 local found = redis.call('XRANGE', rows, string.format('%.0f', tonumber(trimmed) + 1), '+', 'COUNT', look)
 local reached = false
 for _, row in ipairs(found) do
@@ -81,7 +82,7 @@ for _, row in ipairs(found) do
     reached = true
     break
   end
-  trimmed = string.match(row[1], '^%d+')
+  trimmed, trimmed_ms = string.match(row[1], '^%d+'), row[2][4]
   local about_check = is_check(ref)
   if about_check then
     drop_check(ref)
@@ -92,7 +93,24 @@ for _, row in ipairs(found) do
     excess = excess - 1
   end
 end
-if #found > 0 then
-  redis.call('HSET', meta, 'trimmed', trimmed)
+if trimmed_ms then
+  redis.call('HSET', meta, 'trimmed', trimmed, 'trimmed_ms', trimmed_ms)
 end
-return { removed, (#passed_over == look or (#found == look and not reached)) and 1 or 0 }
+
+-- Marks go with the rows before them, and by age where there is none.
+local marks, last_gone = redis.call('XRANGE', prefix .. 'l:marks', '-', '+', 'COUNT', look), nil
+local marks_reached = false
+for _, mark in ipairs(marks) do
+  local number = tonumber(string.match(mark[1], '^%d+'))
+  if number > tonumber(trimmed) and tonumber(mark[2][4]) >= before then
+    marks_reached = true
+    break
+  end
+  last_gone = number
+end
+if last_gone then
+  redis.call('XTRIM', prefix .. 'l:marks', 'MINID', '=', string.format('%.0f', last_gone + 1))
+end
+
+local more = #passed_over == look or (#found == look and not reached) or (#marks == look and not marks_reached)
+return { removed, more and 1 or 0 }

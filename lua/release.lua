@@ -5,9 +5,12 @@
 -- ARGV[1] expected  the record that the caller read, and named the counters from
 -- ARGV[2] cost      what the message cost
 -- ARGV[3] decided   when it was accepted, in epoch milliseconds
+-- ARGV[4] id        the message's if it is in the log, else ''
 --
 -- Replies 1 when released, 0 when the record is no longer what the caller read: nothing was changed.
 
+-- @include lib/clock
+-- @include lib/log
 -- @include lib/release
 
 local record = KEYS[1]
@@ -21,4 +24,7 @@ for i = 2, #KEYS, 2 do
 end
 -- The mark "R" tells a second release from one of an id that never was.
 redis.call('SET', record, 'R', 'KEEPTTL')
+if ARGV[4] ~= '' then
+  add_mark(prefix, nil, 'released', now_ms(), 'm', ARGV[4])
+end
 return 1

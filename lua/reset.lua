@@ -9,7 +9,8 @@
 -- ARGV[2] to
 -- ARGV[3] version   the version of the configuration that was planned with
 -- ARGV[4] expire_at when the mark may be forgotten, in epoch milliseconds
--- ARGV[5] event     JSON: {target, actor, source, audit_max, after}
+-- ARGV[5] event     JSON: {target, actor, source, audit_max, after}; and of the counter, for the log, {values, period},
+--                   values as JSON in a text
 -- ARGV[6] revision  of the account's settings
 --
 -- Replies one of
@@ -21,6 +22,7 @@
 
 -- @include lib/clock
 -- @include lib/audit
+-- @include lib/log
 -- @include lib/release
 
 local now = now_ms()
@@ -38,10 +40,12 @@ if now < tonumber(ARGV[1]) or now >= tonumber(ARGV[2]) then
   return { 4, now }
 end
 local used = redis.call('GET', KEYS[1]) or '0'
+local prefix = string.match(KEYS[1], '^sg:{[^}]*}:')
 redis.call('DEL', KEYS[1])
-wake_held(string.match(KEYS[1], '^sg:{[^}]*}:'), KEYS[1])
+wake_held(prefix, KEYS[1])
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'PXAT', ARGV[4])
 local event = cjson.decode(ARGV[5])
+add_mark(prefix, nil, 'reset', now, 'v', event.values, 'p', event.period)
 audit(KEYS[3], event.audit_max, event.actor, event.source,
   { 'counter.reset', event.target, '{"used":' .. used .. '}', event.after })
 return { 1, now, tonumber(used) }

@@ -101,17 +101,25 @@ local function enqueue(provider, id, attempt)
   list[size + 1], list[size + 2] = id, attempt
 end
 
-local next_number, payloads = nil, {}
--- Writes a new message down. `more` are further fields of its state: a list of names and values. Returns its number.
-local function create(message, status, more)
+-- Numbers of the log, as many as there are messages, are taken together by the first that needs one.
+local next_number
+local function number_in_log()
+  next_number = (next_number or redis.call('HINCRBY', prefix .. 'l:meta', 'last', #messages) - #messages) + 1
+  return next_number
+end
+
+local payloads = {}
+-- Writes a new message down, which has been decided if it is due. `more` are further fields of its state: a list of names
+-- and values. Returns its number.
+local function create(message, status, is_due, more)
   local id, place, fields = message[9], message[14], message[16]
   local request = text_at(place)
-  if not next_number then
-    next_number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', #messages) - #messages
+  local q = string.format('%.0f', number_in_log())
+  if is_due then
+    redis.call('XADD', prefix .. 'l:rows', q .. '-0', 'm', id, 't', now_text, 's', status)
+  else
+    redis.call('XADD', prefix .. 'l:rows', q .. '-0', 'm', id, 't', now_text, 's', status, 'd', '')
   end
-  next_number = next_number + 1
-  local q = string.format('%.0f', next_number)
-  redis.call('XADD', prefix .. 'l:rows', q .. '-0', 'm', id, 't', now_text, 's', status)
 
   local size = #fields
   fields[size + 1], fields[size + 2], fields[size + 3], fields[size + 4], fields[size + 5], fields[size + 6] =
@@ -246,7 +254,7 @@ local function decide(message)
 
   local q
   if is_new then
-    q = create(message, status, more)
+    q = create(message, status, code ~= 12, more)
   else
     q = state.q
     leave_hold(prefix, id, q, state.hb, state.du)
@@ -257,11 +265,15 @@ local function decide(message)
       audit(prefix .. 'audit', audit_max, message[17], 'api',
         { 'message.retried', 'message:' .. id, cjson.encode({ status = state.st }), cjson.encode({ status = status }) })
     end
+    local mark = code == 3 and 'filtered' or again and 'again' or state.du ~= '' and 'first'
+    if mark then
+      add_mark(prefix, number_in_log(), mark, now, 'm', id, 'f', state.du ~= '' and 1 or 0)
+    end
     if state.st == status and code == 11 then
       -- That it waits on is nothing new.
       redis.call('HSET', send_key(prefix, id), unpack(more))
     else
-      set_status(prefix, id, state, status, '', now, more)
+      set_status(prefix, id, state, status, again and '{"again":true}' or '', now, more)
     end
   end
   if holders then

@@ -37,16 +37,19 @@ if state.ph == 's' then
 end
 
 leave_hold(prefix, id, state.q, state.hb, state.du)
-local more = {}
+if state.du == '' then
+  add_mark(prefix, nil, 'canceled', now, 'm', id)
+end
+local more, detail = {}, ''
 if state.st == 'ENQUEUED' then
   for i = 3, #KEYS, 2 do
     give_back(prefix, KEYS[i], KEYS[i + 1], number_of(state.k, 1),
       number_of(state.dm, tonumber(state.ms)))
   end
-  more = { 'cd', '0' }
+  more, detail = { 'cd', '0' }, '{"gave_back":true}'
 end
 redis.call('HDEL', key, 'ph', 'hb', 'hs', 'du')
-set_status(prefix, id, state, 'CANCELED', '', now, more)
+set_status(prefix, id, state, 'CANCELED', detail, now, more)
 drop_payload(prefix, state.r == '' and id or state.r, id)
 audit(KEYS[2], ARGV[5], ARGV[3], ARGV[4],
   { 'message.canceled', 'message:' .. id, cjson.encode({ status = state.st }), '{"status":"CANCELED"}' })

@@ -11,6 +11,7 @@
 -- ARGV[7] reason    for 'failed': a word for it
 -- ARGV[8] reference for 'sent': the provider's own id of the message, or ''
 -- ARGV[9] keep      for 'sent': 1 to keep what it was sent with, because it may yet turn out to have failed
+-- ARGV[10] refund   for 'failed': 1 to give back what it counted, which may be nothing
 --
 -- Replies {status, now_ms}: the status afterwards; '' when this outcome came too late to be recorded, since the attempt was
 -- made again and has ended, or the message was canceled.
@@ -66,5 +67,6 @@ if state.cd ~= '0' and #KEYS > 1 then
   more[#more + 1] = 'cd'
   more[#more + 1] = '0'
 end
+add_mark(prefix, nil, 'failed', now, 'm', id, 'g', ARGV[10])
 set_status(prefix, id, state, 'UNDELIVERABLE', detail, now, more)
 return { 'UNDELIVERABLE', now }

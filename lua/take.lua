@@ -54,7 +54,7 @@ local function write_log(status, message, used)
   end
   -- An entry is written a moment after `now`.
   local written = tonumber(string.match(ref, '^%d+'))
-  add_row(prefix, ref, written)
+  add_row(prefix, ref, written, now)
   return ref
 end
 
@@ -119,7 +119,7 @@ local function decide(message)
   if not dry then
     if record_key then
       local record = 'A\n' .. content .. '\n' .. string.format('%.0f', now) .. '\n'
-        .. table.concat(used, ',') .. '\n' .. ARGV[FIRST_TEXT - 1 + message[1]]
+        .. table.concat(used, ',') .. '\n' .. ARGV[FIRST_TEXT - 1 + message[1]] .. (has(flags, LOG_ALL) and '\nL' or '')
       redis.call('SET', record_key, record, 'PX', record_ms)
     end
     if has(flags, LOG_ALL) then

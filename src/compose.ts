@@ -12,6 +12,7 @@ import { allRoutes } from './http/all-routes';
 import { createApp } from './http/app';
 import { createAuthenticate } from './http/auth';
 import { mountBoard } from './http/board';
+import { mountConsole } from './http/console';
 import { ListenError, type Listener, listen } from './http/listener';
 import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
@@ -58,6 +59,8 @@ import { createLink, type Link } from './store/link';
 import { type Pulse, startPulse } from './store/pulse';
 import { loadScripts, type Scripts } from './store/scripts';
 import { judgeServers, readServerFacts } from './store/server-check';
+import { createTrafficStore, type TrafficStore } from './traffic/store';
+import { createTrafficTally, type TrafficTally } from './traffic/tally';
 import { packageVersion } from './version';
 
 /** How long a command of the API may take, in milliseconds; a check gives up sooner, by itself. */
@@ -75,6 +78,10 @@ const INDEXING_MS = 1_000;
  * looks for messages does it for what is left.
  */
 const INDEXED_BY_API = 500;
+/** How often what was counted for the statistics is added to what Redis keeps, in milliseconds. */
+const TRAFFIC_MS = 5_000;
+/** The part of the time for what has begun to end that its last addition may take at a stop. */
+const TRAFFIC_PART = 0.2;
 /** The most accounts whose settings, and the most calendars, that are kept in memory. */
 const ACCOUNTS_KNOWN = 100_000;
 const CALENDARS_KNOWN = 10_000;
@@ -231,6 +238,43 @@ function queueDepth(depths: DepthWatch): number | null {
   return depths.last()?.reduce((sum, { outbox, waiting, delayed }) => sum + outbox + waiting + delayed, 0) ?? null;
 }
 
+/** What counts for the statistics what a process decides and delivers. */
+interface TrafficCount {
+  tally: TrafficTally;
+  read: TrafficStore['read'];
+  /** Adds what was counted last, if Redis answers by then. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** Begins to count. */
+function composeTraffic(deps: {
+  redis: RedisClient;
+  scripts: Scripts;
+  keys: Keys;
+  nowMs: () => number;
+  /** Whether Redis answers: while it does not, what is counted is kept. */
+  answers: () => boolean;
+  logger: Logger;
+}): TrafficCount {
+  const { nowMs, answers, logger } = deps;
+  const tally = createTrafficTally(nowMs);
+  const store = createTrafficStore({ ...deps, tally, processId: randomUUID(), monotonicMs });
+  const failed = occasionally(monotonicMs, (error, unwritten) => {
+    if (redisFailureReason(error) === null) {
+      logger.error('What was counted for the statistics could not be added.', { error, unwritten });
+    }
+  });
+  const stopAdding = repeat(TRAFFIC_MS, answers, store.flush, failed);
+  return {
+    tally,
+    read: store.read,
+    async stop(drainMs) {
+      stopAdding();
+      if (answers()) await Promise.race([store.flush().catch(failed), pause(drainMs * TRAFFIC_PART)]);
+    },
+  };
+}
+
 /** What decides messages that are handed over, and keeps their state. */
 function composeSends(deps: {
   config: Config;
@@ -242,9 +286,10 @@ function composeSends(deps: {
   clock: RedisClock;
   link: Link;
   metrics: Metrics;
+  tally: TrafficTally;
   fault: (error: unknown) => void;
 }): { store: SendStore; decide: DecideSend } {
-  const { config, metrics, fault } = deps;
+  const { config, metrics, tally, fault } = deps;
   const store = createSendStore({
     ...deps,
     idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
@@ -256,7 +301,13 @@ function composeSends(deps: {
   const decide = createDecideSend({
     ...deps,
     store,
-    observer: { replanned, called, tooLate, fault, sendDecided: metrics.sends.sendDecided },
+    observer: {
+      ...{ replanned, called, tooLate, fault },
+      sendDecided(kind, message, throttledBy) {
+        metrics.sends.sendDecided(kind);
+        tally.sendDecided(kind, message, throttledBy);
+      },
+    },
     timeoutMs: Math.max(config.checkTimeoutMs, SEND_TIMEOUT_MS),
     usersKnown: USERS_KNOWN,
   });
@@ -346,6 +397,7 @@ export function composeApi(
       logger.warn('Redis answers, and refuses to decide.', { reason: redisWords(error), unwritten });
     }
   });
+  const traffic = composeTraffic({ redis, scripts, keys, nowMs, answers: () => pulse.beats(), logger });
   const gate = createGate({
     configuration: gateConfiguration,
     decisions: createDecisionStore({
@@ -361,8 +413,14 @@ export function composeApi(
     answerDegraded: createDegradedAnswers({ keys, localShare: createLocalShare(), replicas: config.replicas }),
     resetCounter: (reset, actor, source) => resetCounter({ redis, scripts, keys }, reset, actor, source),
     observer: {
-      decided: metrics.decided,
-      degraded: metrics.degraded,
+      decided(decision, check) {
+        metrics.decided(decision);
+        traffic.tally.checkDecided(decision, check);
+      },
+      degraded(policy, reason, check) {
+        metrics.degraded(policy, reason);
+        traffic.tally.checkDegraded(check);
+      },
       replanned: metrics.replanned,
       called: metrics.called,
       tooLate: metrics.tooLate,
@@ -384,6 +442,7 @@ export function composeApi(
       clock,
       link,
       metrics,
+      tally: traffic.tally,
     },
     fault: decisionFault,
   });
@@ -418,6 +477,7 @@ export function composeApi(
   const app = createApp({
     routes: allRoutes({
       version: packageVersion(),
+      workspace: config.workspace,
       gate,
       configuration,
       members,
@@ -433,8 +493,10 @@ export function composeApi(
         configured: configuredProviders(config),
       },
       auditTrail: createAuditTrail({ redis, keys }),
+      traffic,
       metrics,
       readiness,
+      depths: depths.last,
       nowMs,
       newLimitId: () => `limit-${randomBytes(8).toString('hex')}`,
     }),
@@ -445,6 +507,7 @@ export function composeApi(
     newRequestId: randomUUID,
     monotonicMs,
     mountPages(pages) {
+      mountConsole(pages);
       mountReference(pages);
       mountBoard(pages, { queues: () => queues.byProvider.values(), authenticate });
     },
@@ -525,6 +588,7 @@ export function composeApi(
       ring.stop();
       depths.stop();
       for (const stop of upkeep) stop();
+      await traffic.stop(drainMs);
       pulse.stop();
       await queues.close();
       redis.disconnect();
@@ -556,8 +620,9 @@ export function composeWorker(
   const nowMs = () => clock.nowMs();
   const calendars = createCalendarCache(CALENDARS_KNOWN);
   const configuration = createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) });
+  const traffic = composeTraffic({ redis, scripts, keys, nowMs, answers: () => pulse.beats(), logger });
   const sends = composeSends({
-    ...{ config, redis, scripts, keys, configuration, clock, link, metrics },
+    ...{ config, redis, scripts, keys, configuration, clock, link, metrics, tally: traffic.tally },
     accounts: createAccountSettings({ capacity: ACCOUNTS_KNOWN }),
     fault: occasionally(monotonicMs, (error, unwritten) => {
       if (redisFailureReason(error) === null) logger.error('A decision failed.', { error, unwritten });
@@ -650,7 +715,8 @@ export function composeWorker(
       ratesPerSecond: config.providerRates ?? {},
       keepJobs: config.queueKeepJobs,
       processAttempt: createProcessAttempt({
-        ...{ store: sends.store, providers, nowMs, monotonicMs, random: Math.random, observer: metrics.sends },
+        ...{ store: sends.store, providers, nowMs, monotonicMs, random: Math.random },
+        observer: { ...metrics.sends, gaveUp: traffic.tally.sendFailed },
         backoff: { firstMs: config.retryFirstMs, mostMs: config.retryMaxMs },
         triesMax: config.tries,
         refundFailed: config.refundFailed,
@@ -732,6 +798,7 @@ export function composeWorker(
         await queues.close();
       })();
       await Promise.all([closed, listener === undefined ? undefined : drainWithin(listener, drainMs, logger)]);
+      await traffic.stop(drainMs);
       pulse.stop();
       redis.disconnect();
     },

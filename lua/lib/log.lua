@@ -4,9 +4,19 @@
 -- touches depends on what the rows hold, so their names are made here and not by the caller:
 --   log             stream: what happened, an entry each
 --   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds;
---                   of a send s: the status that it began with
---   l:meta          hash: last, the number that was given out last; indexed and trimmed, the numbers up to which rows were
---                   put into the indexes, and trimmed
+--                   d: when that was decided, if not then: '' for a send that its sender delays; of a send s: the status
+--                   that it began with
+--   l:marks         stream: <number>-0 -> what else happened that counts, or takes away what was counted: with the rows,
+--                   by number, it is everything that happened, in order. t: when, in epoch milliseconds; k: what
+--                     first, again   the send m was decided after its sender's delay; was decided anew by hand
+--                     filtered       the same, or once more after it had waited for room: and was filtered; f: 1 after the
+--                                    delay
+--                     canceled       the send m, which had been decided
+--                     failed         the send m could not be delivered; g: 1 when it gave back what it counted
+--                     released       the check with the message id m, which is in the log
+--                     reset          the present counter of the values v, as JSON, over the period p
+--   l:meta          hash: last, the number that was given out last, to a row or a mark; indexed and trimmed, the numbers
+--                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of those was written
 --   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
 --                   sorted sets: what the row is about, scored by the row's number
 --   l:x:<hash>      string: what is kept of the limits that messages were held against
@@ -45,10 +55,23 @@ local function row_indexes(prefix, status, user, account, topic, tags, trace)
   return keys
 end
 
--- Adds a row that was written at a moment in epoch milliseconds. It is put into the indexes later: see log_index.
-local function add_row(prefix, ref, written)
+-- Adds a row that was written, and is about what was decided, at moments in epoch milliseconds. It is put into the
+-- indexes later: see log_index.
+local function add_row(prefix, ref, written, decided)
   local number = redis.call('HINCRBY', prefix .. 'l:meta', 'last', 1)
-  redis.call('XADD', prefix .. 'l:rows', number .. '-0', 'm', ref, 't', string.format('%.0f', written))
+  if decided == written then
+    redis.call('XADD', prefix .. 'l:rows', number .. '-0', 'm', ref, 't', string.format('%.0f', written))
+  else
+    redis.call('XADD', prefix .. 'l:rows', number .. '-0', 'm', ref, 't', string.format('%.0f', written),
+      'd', string.format('%.0f', decided))
+  end
+end
+
+-- Adds a mark: its kind, when, and the fields that go with its kind. `number` is nil, or one that was taken already.
+local function add_mark(prefix, number, kind, now, ...)
+  number = number or redis.call('HINCRBY', prefix .. 'l:meta', 'last', 1)
+  redis.call('XADD', prefix .. 'l:marks', string.format('%.0f', number) .. '-0', 'k', kind,
+    't', string.format('%.0f', now), ...)
 end
 
 -- Whether a row is about a check: entries of the log have ids of a form that no send's has.

@@ -112,8 +112,8 @@ export function createAsking<Request, Reply, Answer>(deps: {
   /** One call of the script. @throws whatever Redis fails with */
   call(version: number, settings: Settings, asks: readonly Ask<Request>[]): Promise<Replies<Reply>>;
   meaningOf(ask: { request: Request; plan: Plan }, reply: Reply): Meaning<Answer>;
-  /** Told of each answer that Redis gave in time. */
-  answered(answer: Answer): void;
+  /** Told of each answer that Redis gave in time, and to what. */
+  answered(answer: Answer, ask: { request: Request; plan: Plan }): void;
   /** The answer without Redis. `plan` is null while no limits are known. */
   withoutRedis(request: Request, plan: (() => Plan) | null, nowMs: number, reason: DegradedReason): Promise<Answer>;
 }): Asking<Request, Answer> {
@@ -245,10 +245,11 @@ export function createAsking<Request, Reply, Answer>(deps: {
 
   /** Answers with the script's reply. Returns false when it has to be planned again. */
   function take(pending: P, reply: Reply): boolean {
-    const meaning = meaningOf({ request: pending.request, plan: pending.plan! }, reply);
+    const ask = { request: pending.request, plan: pending.plan! };
+    const meaning = meaningOf(ask, reply);
     if ('again' in meaning) {
       const { again, account } = meaning;
-      if (account !== undefined) accounts.learn(pending.plan!.message.account!, account.revision, account.json);
+      if (account !== undefined) accounts.learn(ask.plan.message.account!, account.revision, account.json);
       observer.replanned(again);
       return false;
     }
@@ -257,7 +258,7 @@ export function createAsking<Request, Reply, Answer>(deps: {
       return true;
     }
     pending.settled = true;
-    answered(meaning.answer);
+    answered(meaning.answer, ask);
     pending.resolve(meaning.answer);
     return true;
   }

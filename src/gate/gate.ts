@@ -18,10 +18,12 @@ import {
 import type { CheckOutcome, CheckRequest } from './check';
 import type { AnswerDegraded, DegradedPolicy } from './degraded';
 
-/** Told of what happens, for the metrics. Must be cheap. */
+/** Told of what happens, for the metrics and the statistics. Must be cheap. */
 export interface GateObserver extends AskingObserver {
-  decided(decision: Decision): void;
-  degraded(policy: DegradedPolicy, reason: DegradedReason): void;
+  /** A check was decided, by Redis or without it. */
+  decided(decision: Decision, check: CheckRequest): void;
+  /** A check was answered without Redis. */
+  degraded(policy: DegradedPolicy, reason: DegradedReason, check: CheckRequest): void;
 }
 
 /** The answer to a reset of a counter. */
@@ -91,17 +93,17 @@ export function createGate(deps: {
       );
     },
     meaningOf,
-    answered(outcome) {
-      if (outcome.kind === 'decided') observer.decided(outcome.decision);
+    answered(outcome, { request }) {
+      if (outcome.kind === 'decided') observer.decided(outcome.decision, request);
     },
     async withoutRedis(request, plan, nowMs, reason) {
       if (plan === null) {
-        observer.degraded('deny', reason);
+        observer.degraded('deny', reason, request);
         return { kind: 'unavailable' };
       }
       const { policy, outcome } = await answerDegraded(request, plan(), nowMs);
-      observer.degraded(policy, reason);
-      if (outcome.kind === 'decided') observer.decided(outcome.decision);
+      observer.degraded(policy, reason, request);
+      if (outcome.kind === 'decided') observer.decided(outcome.decision, request);
       return outcome;
     },
   });

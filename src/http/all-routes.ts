@@ -5,7 +5,9 @@ import type { Accounts } from '../membership/accounts';
 import type { Members } from '../membership/members';
 import type { Metrics } from '../metrics/metrics';
 import type { AcceptSend } from '../sends/accept';
+import type { Depth } from '../sends/queue';
 import type { ConfigurationStore } from '../store/configuration';
+import type { TrafficStore } from '../traffic/store';
 import type { Route } from './contract';
 import { accountRoutes } from './routes/accounts';
 import { auditEventRoutes } from './routes/audit-events';
@@ -15,7 +17,9 @@ import { limitRoutes } from './routes/limits';
 import { memberRoutes } from './routes/members';
 import { type MessageServices, messageRoutes } from './routes/messages';
 import { openApiRoute } from './routes/openapi';
+import { overviewRoutes } from './routes/overview';
 import { type SendConfiguration, sendRoutes } from './routes/send';
+import { sessionRoutes } from './routes/session';
 import { settingsRoutes } from './routes/settings';
 import { usageRoutes } from './routes/usage';
 
@@ -23,6 +27,7 @@ import { usageRoutes } from './routes/usage';
 export interface Services extends MessageServices {
   /** The version of the package. */
   version: string;
+  workspace: string;
   gate: Gate;
   configuration: ConfigurationStore;
   members: Members;
@@ -31,8 +36,11 @@ export interface Services extends MessageServices {
   acceptSend: AcceptSend;
   sends: SendConfiguration;
   auditTrail: AuditTrail;
+  traffic: Pick<TrafficStore, 'read'>;
   metrics: Metrics;
   readiness: () => Readiness;
+  /** What waits for the providers; null when that is not known. */
+  depths: () => readonly Depth[] | null;
   /** Redis's time, in epoch milliseconds. */
   nowMs: () => number;
   /** Makes the id of a limit that its caller has not named. */
@@ -53,7 +61,9 @@ export function allRoutes(services: Services): Route[] {
     ...memberRoutes(services),
     ...accountRoutes(services),
     ...messageRoutes(services),
+    ...overviewRoutes(services),
     ...auditEventRoutes(services),
+    ...sessionRoutes(services),
     ...healthRoutes(services),
   ];
   return [...routes, openApiRoute(routes, services)];

@@ -6,9 +6,10 @@ import type { Caller, KeyRing } from '../access/key-ring';
 import { accessMode, isLoopbackAuthority } from '../access/mode';
 import type { Reply } from './contract';
 import { problem, withHeaders } from './problem';
+import { CONSOLE_HEADER, isSafe, sessionKey } from './session';
 
 /** What is looked at of a request. Express's is one. */
-export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders'> & {
+export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'method'> & {
   socket: { remoteAddress?: string | undefined };
 };
 
@@ -36,7 +37,8 @@ const SCHEME = 'bearer ';
 /** RFC 7617, section 2. */
 const BASIC_SCHEME = 'basic ';
 
-const LOCAL: Caller = { actor: { id: 'local', name: null }, roles: ['admin'] };
+/** Who calls while there is no key at all. */
+export const LOCAL: Caller = { actor: { id: 'local', name: null }, roles: ['admin'] };
 
 /** How often a process that waits for its keys should be asked again, in seconds. */
 const WAITING_RETRY_SECONDS = 2;
@@ -71,7 +73,7 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
   }
 
   function checkKey(request: AuthenticatedRequest, basic: boolean): Caller | Reply | Promise<Reply> {
-    const token = (basic ? basicToken(request) : null) ?? bearerToken(request);
+    const token = (basic ? basicToken(request) : null) ?? cookieToken(request) ?? bearerToken(request);
     if (typeof token !== 'string') return token;
     return ring.lookup(token) ?? refuseWrongKey(request);
   }
@@ -105,6 +107,21 @@ function basicToken({ headers: { authorization = '' } }: AuthenticatedRequest): 
   const colon = credentials.indexOf(':');
   if (colon === -1) return null;
   return credentials.slice(colon + 1) || credentials.slice(0, colon) || null;
+}
+
+/**
+ * The key in the session cookie of a request without other credentials, or null when there is none. A request that would
+ * change something must say that it comes from a page of ours.
+ */
+function cookieToken({ headers, method }: AuthenticatedRequest): string | Reply | null {
+  if (headers.authorization !== undefined) return null;
+  const key = sessionKey(headers.cookie);
+  if (key === null || isSafe(method) || headers[CONSOLE_HEADER] !== undefined) return key;
+  return problem(
+    403,
+    'Forbidden',
+    'A call with the session of a browser that changes something must have the header X-Sendgate-Console.',
+  );
 }
 
 /** The bearer token of a request, or why there is none. */

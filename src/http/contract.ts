@@ -10,6 +10,7 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   query: Query;
   body: Body;
   actor: Actor;
+  roles: readonly Role[];
   /** The address under which the caller reaches this product, as `http://host:port`, for links in answers. */
   origin: string;
   /** The path as it was called, without its query: an alias answers with links to itself. */
@@ -50,8 +51,11 @@ export interface Route {
   tag: string;
   summary: string;
   description?: string;
-  /** The role that may call it, or null for everyone. `read` routes are closed to `check` keys and the other way round. */
-  role: Role | null;
+  /**
+   * The role that may call it, `any` for every key, or null for everyone. `read` routes are closed to `check` keys and the
+   * other way round.
+   */
+  role: Role | 'any' | null;
   params?: z.ZodType;
   query?: z.ZodType;
   /** A schema that takes undefined makes the body optional. */

@@ -10,6 +10,8 @@ const ASKED_STATUSES: readonly string[] = [...MESSAGE_STATUSES, ...FOREIGN_STATU
 
 /** As many tags as a message has at most: each is an index that is looked through. */
 const LIST_FILTER_MAX = 20;
+/** As many messages as a page has at most. */
+const MESSAGE_IDS_MAX = 100;
 
 function isAskedStatus(status: string): boolean {
   return ASKED_STATUSES.includes(status);
@@ -52,6 +54,14 @@ function listFilterSchema(description: string) {
     .describe(description);
 }
 
+/** One id or several, by saying it again: an id may have a comma in it. */
+const messageIdsSchema = z
+  .preprocess(emptyIsAbsent, z.union([z.string(), z.array(z.string())]).optional())
+  .transform((value) => (value === undefined ? undefined : [...new Set([value].flat())]))
+  .refine((ids) => (ids?.length ?? 0) <= MESSAGE_IDS_MAX, { error: `must be at most ${MESSAGE_IDS_MAX}` })
+  .refine((ids) => ids?.every((id) => identifierProblem(id) === null) ?? true, { error: 'must be ids of messages' })
+  .describe('Only messages with this id, or these, by saying it several times: all on one page.');
+
 /** A moment: RFC 3339 with an offset, or epoch milliseconds. */
 function momentSchema(description: string) {
   return z
@@ -91,7 +101,7 @@ export const messageQuerySchema = z
     tag: listFilterSchema('The same as tags; with both, any of all of them.'),
     enqueued_after: momentSchema('Only messages that were taken at this moment or later.'),
     enqueued_before: momentSchema('Only messages that were taken before this moment.'),
-    messageId: filterSchema('Only messages with this id.'),
+    messageId: messageIdsSchema,
     event: filterSchema('Only sends with this metadata.event. What the other filters find is looked through for it.'),
     notification: filterSchema('Only sends of this template. What the other filters find is looked through for it.'),
     provider: listFilterSchema(

@@ -8,6 +8,11 @@ const epochMs = (description: string) => z.int().optional().describe(`${descript
 
 const messageFields = {
   id: z.string().describe("A send's id; a check's message_id, else an id of ours."),
+  log_id: z
+    .string()
+    .describe(
+      'The same for a send; for a check the id of this one decision: a message_id may have been checked often.',
+    ),
   status: z.enum(MESSAGE_STATUSES),
   recipient: z.string().describe('The user.'),
   event: z.string().describe('Its metadata.event; empty for a check.'),
@@ -127,9 +132,10 @@ function times(all: Record<string, number | null | undefined>): Record<string, n
 
 /** A message as a list shows it. */
 export function messageInWords(message: LoggedMessage) {
-  const { id, status, atMs, user, account, topic, channel, cost, decision, send } = message;
+  const { id, logId, status, atMs, user, account, topic, channel, cost, decision, send } = message;
   return {
     id,
+    log_id: logId,
     status,
     recipient: user,
     event: send?.event ?? '',

@@ -16,7 +16,9 @@ const TAGS: Record<string, string> = {
   Members: 'Which users belong to which accounts.',
   Accounts: "Accounts' own calendars and other settings.",
   Messages: 'What became of messages.',
+  Overview: 'How much is decided and delivered, and what waits.',
   Audit: 'Who changed what.',
+  Session: 'For the console, in a browser.',
   Operations: 'For whoever runs it.',
 };
 
@@ -34,7 +36,8 @@ const PROBLEMS: Record<number, { name: string; description: string; applies: (ro
   },
   403: {
     name: 'Forbidden',
-    description: 'The API key does not have the role that the call needs.',
+    description:
+      'The API key does not have the role that the call needs, or a browser calls by its session without `X-Sendgate-Console`.',
     applies: ({ role }) => role !== null,
   },
   413: {
@@ -141,7 +144,9 @@ function operation(route: Route, operationId: string, components: Components): J
   const needs =
     role === null
       ? 'Needs no API key.'
-      : `Needs a key with the role \`${role}\`${role === 'admin' ? '' : ' or `admin`'}.`;
+      : role === 'any'
+        ? 'Needs a key, of whatever role.'
+        : `Needs a key with the role \`${role}\`${role === 'admin' ? '' : ' or `admin`'}.`;
   const parameters = [...parametersOf('path', route.params), ...parametersOf('query', route.query)];
   return {
     operationId,

@@ -64,6 +64,7 @@ class Exchange implements Call {
   query: unknown = undefined;
   body: unknown = undefined;
   actor = NOBODY;
+  roles: readonly Role[] = [];
 
   constructor(
     readonly endpoint: Endpoint,
@@ -124,13 +125,14 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     }
   }
 
-  function admit(exchange: Exchange, role: Role, caller: Caller | Reply): void {
+  function admit(exchange: Exchange, role: Role | 'any', caller: Caller | Reply): void {
     if ('status' in caller) {
       send(exchange, caller);
       return;
     }
     exchange.actor = caller.actor;
-    if (caller.roles.includes(role) || caller.roles.includes('admin')) {
+    exchange.roles = caller.roles;
+    if (role === 'any' || caller.roles.includes(role) || caller.roles.includes('admin')) {
       read(exchange);
       return;
     }

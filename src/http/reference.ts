@@ -50,8 +50,6 @@ export function mountReference(
     response.sendFile(file, isPage ? { root, cacheControl: false } : { root, maxAge: CACHE_MS });
     if (isPage) response.set('cache-control', 'no-cache');
   };
-  // Until there is a console, this is what a browser finds first.
-  app.get('/', redirectTo('docs/'));
   app.get('/docs', redirectTo('docs/'));
   app.get(REFERENCE_PATH, serve(folders.own, 'index.html'));
   for (const file of REFERENCE_FILES.own) app.get(`${REFERENCE_PATH}${file}`, serve(folders.own, file));

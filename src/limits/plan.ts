@@ -76,6 +76,26 @@ export interface Planner {
   ): PlannedCounter;
 }
 
+/** How much the counters of a shape may hold. */
+export interface Room {
+  /** The most that each counter may reach: the max of its enforced limit, -1 for any. */
+  most: readonly number[];
+  /** Whether that limit defers. */
+  defers: readonly boolean[];
+}
+
+/** The room in a shape's counters. Of the limits that share a counter one at most is enforced: the other only looks. */
+export function roomOf({ limits, counters }: Shape): Room {
+  const most = counters.map(() => -1);
+  const defers = counters.map(() => false);
+  for (const { limit, counter } of limits) {
+    if (limit.mode !== 'enforce' || limit.max === null) continue;
+    most[counter] = limit.max;
+    defers[counter] = limit.on_exceeded === 'defer';
+  }
+  return { most, defers };
+}
+
 /** The most shapes kept for one calendar. Each override in use makes one or a few. */
 const SHAPES_MAX = 20_000;
 

@@ -27,6 +27,8 @@ export interface LoggedMessage {
    * decision.
    */
   id: string;
+  /** A send's id; a check's entry in the log: no two have the same. */
+  logId: string;
   status: MessageStatus;
   /** When a check was decided, or a send taken, by Redis's clock. */
   atMs: number;
@@ -116,7 +118,7 @@ export interface MessageLog {
    * @throws whatever Redis fails with
    */
   page(filter: MessageFilter, before: string | null, most: number): Promise<MessagesPage>;
-  /** The send with that id, else the newest check with that message id, or whose entry has that id; or null. */
+  /** The send with that id, else the newest check with that message id, or the check with that `logId`; or null. */
   get(id: string): Promise<LoggedMessage | null>;
   /**
    * Has what was written found by filters, about so many messages of it, or all: done now and then, and before each look
@@ -215,9 +217,9 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
         if (check) return check;
       }
       if (!isStreamId(id)) return null;
+      // An entry without a user is of what happened to a send, and no message.
       const entry = await entryWithId(redis, keys.log, id);
-      // An entry whose message has an id of its own goes by that one; one of a send is no message.
-      if (entry?.fields.user === undefined || entry.fields.id !== '') return null;
+      if (entry?.fields.user === undefined) return null;
       return (await read([id]))[0] ?? null;
     },
 
@@ -299,6 +301,7 @@ function checkOf({ id: entryId, fields }: StreamEntry, limits: readonly Recorded
   const kind = status === 'THROTTLED' ? 'throttled' : status === 'FILTERED' ? 'filtered' : 'accepted';
   return {
     id: id || entryId,
+    logId: entryId,
     status: status as MessageStatus,
     atMs: entryMs(entryId),
     user,
@@ -319,6 +322,7 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
   const kind = counted ? 'accepted' : status === 'FILTERED' ? 'filtered' : 'throttled';
   return {
     id,
+    logId: id,
     status,
     atMs: Number(state.ms),
     user: state.u ?? '',

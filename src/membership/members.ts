@@ -33,6 +33,10 @@ export interface Members {
   accountsOf(userId: string, page: PageRequest): Promise<Page<Membership>>;
   /** A page of the account's users. */
   usersOf(accountId: string, page: PageRequest): Promise<Page<Membership>>;
+  /** In how many accounts the user is. */
+  countAccountsOf(userId: string): Promise<number>;
+  /** How many users are in the account. */
+  countUsersOf(accountId: string): Promise<number>;
   /** The ids of the account's users, in the order of their bytes, at most so many. */
   userIdsOf(accountId: string, most: number): Promise<string[]>;
   /** Removes one membership; false when there was none. */
@@ -158,6 +162,10 @@ export function createMembers(deps: { redis: RedisClient; scripts: Scripts; keys
         next,
       };
     },
+
+    countAccountsOf: (userId) => redis.zcard(keys.userAccounts(userId)),
+
+    countUsersOf: (accountId) => redis.zcard(keys.accountUsers(accountId)),
 
     async userIdsOf(accountId, most) {
       const users: string[] = [];

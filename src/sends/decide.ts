@@ -1,4 +1,6 @@
 import { type AskingObserver, createAsking } from '../gate/asking';
+import type { Message } from '../limits/limit';
+import type { Plan } from '../limits/plan';
 import type { AccountSettings } from '../membership/account-settings';
 import type { RedisClock } from '../store/clock';
 import type { ConfigurationStore } from '../store/configuration';
@@ -11,10 +13,14 @@ export type SendVerdict =
   /** Redis does not answer: whether it was taken is not known. */
   | { kind: 'unavailable' };
 
-/** Told of what happens, for the metrics. Must be cheap. */
+/** Told of what happens, for the metrics and the statistics. Must be cheap. */
 export interface SendObserver extends AskingObserver {
-  /** A message was decided, or not. */
-  sendDecided(kind: SendVerdict['kind']): void;
+  /**
+   * A message was decided, or not.
+   * @param message with the account that it was decided for
+   * @param throttledBy the ids of the limits that had no room for one that is throttled
+   */
+  sendDecided(kind: SendVerdict['kind'], message: Message, throttledBy: readonly string[]): void;
 }
 
 /** Decides messages that are handed over. What is asked in the same turn of the event loop shares calls. */
@@ -62,14 +68,26 @@ export function createDecideSend(deps: {
           return { answer: reply, counted: reply.kind === 'accepted' };
       }
     },
-    answered: ({ kind }) => observer.sendDecided(kind),
-    async withoutRedis() {
-      observer.sendDecided('unavailable');
+    answered(verdict, { request, plan }) {
+      const throttledBy = verdict.kind === 'throttled' ? exceededLimits(plan, verdict.used, request.cost) : NONE;
+      observer.sendDecided(verdict.kind, plan.message, throttledBy);
+    },
+    async withoutRedis({ message }) {
+      observer.sendDecided('unavailable', message, NONE);
       // What cannot be written down is not taken.
       return { kind: 'unavailable' };
     },
   });
   return asking.ask;
+}
+
+const NONE: readonly string[] = [];
+
+/** The ids of the enforced limits that have no room for a message. */
+function exceededLimits({ shape }: Plan, used: readonly number[], cost: number): string[] {
+  return shape.limits.flatMap(({ limit: { id, mode, max }, counter }) =>
+    mode === 'enforce' && max !== null && used[counter]! + cost > max ? [id] : [],
+  );
 }
 
 /** Which account is a user's only one, as far as it was seen; the script says when that is wrong. */

@@ -6,7 +6,7 @@ import type { AttemptOutcome, BegunAttempt, SendStore } from './store';
 /** What one attempt came to: `skipped` is one that was not, or no longer, to be made. */
 export type AttemptEnd = 'skipped' | 'sent' | 'retry' | 'failed';
 
-/** Told of deliveries, for the metrics. Must be cheap. */
+/** Told of deliveries, for the metrics and the statistics. Must be cheap. */
 export interface DeliveryObserver {
   /** One attempt was made. */
   delivered(provider: string, end: Exclude<AttemptEnd, 'skipped'>): void;
@@ -14,6 +14,8 @@ export interface DeliveryObserver {
   redelivered(provider: string): void;
   /** How long it took from the decision until it was sent, in seconds. */
   sentAfter(provider: string, seconds: number): void;
+  /** A message was given up for good. An attempt that failed may have come too late for that. */
+  gaveUp(): void;
 }
 
 /** Makes one attempt of a message, whatever has become of it since it was queued. */
@@ -51,6 +53,7 @@ export function createProcessAttempt(deps: {
     if (finished?.status === 'SENT') {
       observer.sentAfter(begun.provider, Math.max(0, finished.nowMs - begun.decidedMs) / 1_000);
     }
+    if (finished?.status === 'UNDELIVERABLE') observer.gaveUp();
     return outcome.kind;
   };
 

@@ -276,12 +276,14 @@ export function createSendStore(deps: {
         scripts.send_finish,
         [keys.log, ...(refunds ? countedNames(keys, limits, message) : [])],
         [
-          ...[id, attempt, outcome.kind, JSON.stringify(outcome.detail)],
+          ...[id, attempt, outcome.kind],
+          JSON.stringify(refunds ? { ...outcome.detail, gave_back: true } : outcome.detail),
           outcome.kind === 'sent' ? '' : outcome.error,
           outcome.kind === 'retry' ? outcome.dueMs : '',
           outcome.kind === 'failed' ? outcome.reason : '',
           outcome.kind === 'sent' ? (outcome.reference ?? '') : '',
           outcome.kind === 'sent' && outcome.keepPayload ? '1' : '',
+          refunds ? '1' : '',
         ],
       )) as [string, number];
       return status === '' ? null : { status, nowMs };

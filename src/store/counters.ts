@@ -44,6 +44,8 @@ export async function resetCounter(
     source,
     audit_max: AUDIT_MAX_EVENTS,
     after: JSON.stringify({ used: 0, window_start: instant(window.startMs), resets_at: instant(window.endMs) }),
+    values: JSON.stringify(Object.fromEntries(per.map((dimension) => [dimension, values[dimension]]))),
+    period,
   };
   const accountKeys = account === null ? [] : [keys.account(account.id)];
   const accountArgs = account === null ? [] : [account.revision];

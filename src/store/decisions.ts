@@ -53,6 +53,8 @@ export interface MessageRecord {
   /** The use of each counter after the decision. */
   used: number[];
   limits: RecordedLimit[];
+  /** Whether it is in the log too. */
+  logged: boolean;
 }
 
 /** Decides messages in Redis. */
@@ -150,10 +152,11 @@ export function createDecisionStore(deps: {
       const text = await redis.get(recordKey);
       if (text === null) return null;
       if (text === 'R') return false;
-      const { message, cost, decidedMs, limits } = decodeRecord(text);
+      const { message, cost, decidedMs, limits, logged } = decodeRecord(text);
       const names = [recordKey, ...countedNames(keys, limits, message)];
+      const args = [text, cost, decidedMs, logged ? messageId : ''];
       // Somebody else may have released it, and asked again with the same id, between the two calls.
-      if ((await runScript(redis, scripts.release, names, [text, cost, decidedMs])) === 1) return true;
+      if ((await runScript(redis, scripts.release, names, args)) === 1) return true;
     }
   }
 
@@ -195,10 +198,11 @@ function decodeReply(reply: unknown[]): TakeReply {
   }
 }
 
-/** Reads a record as take.lua writes it: lines of 'A', the content, the time, the use and the limits. */
+/** Reads a record as take.lua writes it: lines of 'A', the content, the time, the use, the limits, and 'L' if it is logged. */
 export function decodeRecord(text: string): MessageRecord {
-  const [, user = '', account = '', topic = '', channel = '', cost = '', decidedMs = '', used = '', limits = ''] =
+  const [, user = '', account = '', topic = '', channel = '', cost = '', decidedMs = '', used = '', ...rest] =
     text.split('\n');
+  const [limits = '', logged] = rest;
   return {
     text,
     message: { user: user || null, account: account || null, topic: topic || null, channel: channel || null },
@@ -206,5 +210,6 @@ export function decodeRecord(text: string): MessageRecord {
     decidedMs: Number(decidedMs),
     used: used === '' ? [] : used.split(',').map(Number),
     limits: decodeLimits(limits),
+    logged: logged === 'L',
   };
 }

@@ -47,7 +47,7 @@ export interface Keys {
   readonly audit: string;
   /** Hash: the SHA-256 of an API key to its JSON. */
   readonly apiKeys: string;
-  /** Hash: `last`, raised with every change of the API keys. Strings are what has a TTL, and nothing else. */
+  /** Hash: `last`, raised with every change of the API keys. No string: each of those has a TTL. */
   readonly apiKeysRevision: string;
   /** Sorted set, all of score 0: the ids of the accounts that have settings. */
   readonly accounts: string;
@@ -73,6 +73,12 @@ export interface Keys {
   counterName(per: readonly Dimension[], period: Period, window: Window, message: Message): string;
   /** String: when a counter was last reset, given the counter's name. */
   counterReset(counterKey: string): string;
+  /** Hash: how many messages of a stretch of time were accepted, throttled and so on, by point. Always with a TTL. */
+  traffic(level: string, startMs: number): string;
+  /** Sorted set: whom or what messages of that time were throttled by, by how many. Always with a TTL. */
+  trafficTop(level: string, startMs: number, kind: string): string;
+  /** String: which part of what it has counted a process has added last. Always with a TTL. */
+  trafficMark(processId: string): string;
   /** The prefix that BullMQ gives to its keys. */
   readonly queuePrefix: string;
 }
@@ -136,6 +142,9 @@ export function createKeys(workspace: string): Keys {
       return counterPrefix({ perMask, period, window }) + counterValues(perMask, message);
     },
     counterReset: (counterKey) => `${prefix}r:${counterKey.slice(prefix.length + 2)}`,
+    traffic: (level, startMs) => `${prefix}t:${level}:${startMs.toString(36)}`,
+    trafficTop: (level, startMs, kind) => `${prefix}t:${level}:${startMs.toString(36)}:${kind}`,
+    trafficMark: (processId) => `${prefix}t:by:${processId}`,
     queuePrefix: `${prefix}q`,
   };
 }

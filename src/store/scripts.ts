@@ -32,6 +32,7 @@ export const SCRIPT_NAMES = [
   'send_finish',
   'send_cancel',
   'hold_next',
+  'traffic_add',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
-import type { Shape } from '../limits/plan';
+import { roomOf, type Shape } from '../limits/plan';
 import type { Keys } from './keys';
 
 /**
@@ -41,14 +41,7 @@ export function createShapeEncoder(keys: Keys): ShapeEncoder {
 }
 
 function encode(shape: Shape, keys: Keys): EncodedShape {
-  // Of the limits that share a counter one at most is enforced: the other only looks.
-  const most = shape.counters.map(() => -1);
-  const defers = shape.counters.map(() => 0);
-  for (const { limit, counter } of shape.limits) {
-    if (limit.mode !== 'enforce' || limit.max === null) continue;
-    most[counter] = limit.max;
-    if (limit.on_exceeded === 'defer') defers[counter] = 1;
-  }
+  const { most, defers } = roomOf(shape);
   const parts = [
     // No limit at all: the plan holds for ever, which JSON cannot say.
     Number.isFinite(shape.fromMs) ? shape.fromMs : 0,
@@ -59,7 +52,7 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
   const limitsText = encodeLimits(shape);
   return {
     json: JSON.stringify(parts),
-    sendJson: JSON.stringify([...parts, defers]),
+    sendJson: JSON.stringify([...parts, defers.map(Number)]),
     limitsText,
     limitsHash: hash('sha1', limitsText, 'hex').slice(0, 20),
     counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),

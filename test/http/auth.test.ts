@@ -64,8 +64,11 @@ describe('a key’s roles', () => {
   /** What the roles are said to open, written down apart from the routes. */
   function opensTo({ method, path }: Route): readonly Role[] | null {
     if (['/healthz', '/readyz', '/metrics', '/openapi.json', '/'].includes(path)) return null;
+    if (path === '/session') return method === 'delete' ? null : ROLES;
     if (path === '/check' || path.startsWith('/check/') || path === '/send') return ['check', 'admin'];
     if (/^\/messages\/\{\w+\}\/(?:cancel|retry)$/.test(path)) return ['check', 'admin'];
+    // They ask what would be, and change nothing.
+    if (['/limits/preview', '/limits/simulate'].includes(path)) return ['read', 'admin'];
     return method === 'get' ? ['read', 'admin'] : ['admin'];
   }
 

@@ -1,4 +1,5 @@
 import { type Answer, startTestApp, type TestApp } from '../support/app';
+import { limitOf } from '../support/gate';
 import { uniqueWorkspace } from '../support/redis';
 
 let app: TestApp;
@@ -10,7 +11,10 @@ afterEach(() => app.stop());
 const BASE = { per: ['user'], period: 'day', max: 50 };
 const INSTANT = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const post = (body: unknown) => app.call('POST', '/limits', body);
-const put = (id: string, body: unknown) => app.call('PUT', `/limits/${id}`, body);
+const put = (id: string, body: unknown, headers = {}) => app.call('PUT', `/limits/${id}`, body, headers);
+const get = (id: string) => app.call('GET', `/limits/${id}`);
+const del = (id: string, headers = {}) => app.call('DELETE', `/limits/${id}`, undefined, headers);
+const preview = (body: unknown) => app.call('POST', '/limits/preview', body);
 const list = async () => (await app.call('GET', '/limits')).body.items;
 const auditTypes = async () =>
   (await app.call('GET', '/audit-events')).body.results.map((event: { type: string }) => event.type);
@@ -134,6 +138,7 @@ test.each<[string, Record<string, unknown>, string]>([
 ])('400 for %s, naming it, and nothing changes', async (_what, body, path) => {
   expectProblem(await post(body), 400, path);
   expectProblem(await put('some', body), 400, path);
+  expectProblem(await preview(body), 400, path);
   expect(await list()).toEqual([]);
   expect(await auditTypes()).toEqual([]);
 });
@@ -142,6 +147,168 @@ test('400 for an id in the path that none can be, or that is not the one in the 
   expectProblem(await put('one', { ...BASE, id: 'two' }), 400, 'id');
   expectProblem(await put('a%2Fb', BASE), 400, 'limit_id');
   expectProblem(await app.call('GET', '/limits/..%2F..%2Fetc'), 400, 'limit_id');
+});
+
+describe('the version of a limit', () => {
+  test('is its ETag: the same wherever it is read, another after every change', async () => {
+    const created = await post({ id: 'daily', ...BASE });
+    expect(created.headers.etag).toMatch(/^"[0-9a-f]{16}"$/);
+    const other = await startTestApp({ workspace: app.workspace });
+    try {
+      expect((await other.call('GET', '/limits/daily')).headers.etag).toBe(created.headers.etag);
+    } finally {
+      await other.stop();
+    }
+    const replaced = await put('daily', { ...BASE, max: 60 });
+    expect(replaced.headers.etag).not.toBe(created.headers.etag);
+    expect((await get('daily')).headers.etag).toBe(replaced.headers.etag);
+    const back = await put('daily', BASE);
+    expect(back.headers.etag).not.toBe(replaced.headers.etag);
+    expect((await get('daily')).headers.etag).toBe(back.headers.etag);
+  });
+
+  test('named in If-Match lets a change through, and one from before is a 412 with the limit as it is', async () => {
+    const { etag } = (await post({ id: 'daily', ...BASE })).headers;
+    const mine = await put('daily', { ...BASE, max: 60 }, { 'if-match': etag });
+    expect([mine.status, mine.body.max]).toEqual([200, 60]);
+    const events = await auditTypes();
+    for (const lost of [
+      await put('daily', { ...BASE, max: 70 }, { 'if-match': etag }),
+      await del('daily', { 'if-match': etag }),
+    ]) {
+      expectProblem(lost, 412);
+      expect(lost.body).toMatchObject({ title: 'Limit changed', current: mine.body });
+    }
+    expect((await get('daily')).body).toEqual(mine.body);
+    expect(await auditTypes()).toEqual(events);
+    expect((await del('daily', { 'if-match': mine.headers.etag })).status).toBe(204);
+  });
+
+  test.each<[string, (etag: string) => string]>([
+    ['among others', (etag) => `"0000000000000000", ${etag},"x"`],
+    ['as any', () => '*'],
+  ])('may be named %s', async (_name, ifMatch) => {
+    const { etag } = (await post({ id: 'daily', ...BASE })).headers;
+    expect((await put('daily', { ...BASE, max: 60 }, { 'if-match': ifMatch(etag!) })).status).toBe(200);
+  });
+
+  test.each<[string, (etag: string) => string]>([
+    ['without its quotes', (etag) => etag.slice(1, -1)],
+    ['as a weak one', (etag) => `W/${etag}`],
+    ['in part', (etag) => `${etag.slice(0, 9)}"`],
+    ['as nothing', () => ''],
+    ['as nonsense', () => '","'],
+  ])('is not matched %s', async (_name, ifMatch) => {
+    const { etag } = (await post({ id: 'daily', ...BASE })).headers;
+    expectProblem(await put('daily', { ...BASE, max: 60 }, { 'if-match': ifMatch(etag!) }), 412);
+    expect((await get('daily')).body.max).toBe(50);
+  });
+
+  test('of a limit that is gone matches nothing: it does not come back', async () => {
+    const { etag } = (await post({ id: 'daily', ...BASE })).headers;
+    await del('daily');
+    for (const ifMatch of [etag, '*']) {
+      const refused = await put('daily', BASE, { 'if-match': ifMatch });
+      expectProblem(refused, 412);
+      expect(refused.body.current).toBeNull();
+      expectProblem(await del('daily', { 'if-match': ifMatch }), 404);
+    }
+    expect(await list()).toEqual([]);
+  });
+
+  test('none at all is what If-None-Match: * asks for: a limit is made, and none replaced', async () => {
+    const made = await put('daily', BASE, { 'if-none-match': '*' });
+    expect(made.status).toBe(200);
+    const refused = await put('daily', { ...BASE, max: 60 }, { 'if-none-match': '*' });
+    expectProblem(refused, 412);
+    expect(refused.body).toMatchObject({ title: 'Limit exists', current: made.body });
+    expect((await put('daily', { ...BASE, max: 60 }, { 'if-none-match': made.headers.etag })).status).toBe(412);
+    expect((await put('daily', { ...BASE, max: 60 }, { 'if-none-match': '"other"' })).status).toBe(200);
+  });
+
+  test('of changes at once that name the same one, through two processes, one is made', async () => {
+    const { etag } = (await post({ id: 'daily', ...BASE })).headers;
+    const other = await startTestApp({ workspace: app.workspace });
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          (index % 2 === 0 ? app : other).call('PUT', '/limits/daily', { ...BASE, max: index }, { 'if-match': etag! }),
+        ),
+      );
+      const [made, ...more] = answers.filter(({ status }) => status === 200);
+      expect(more).toEqual([]);
+      expect(answers.filter(({ status }) => status === 412)).toHaveLength(19);
+      expect((await get('daily')).body).toEqual(made!.body);
+      expect(await auditTypes()).toEqual(['limit.updated', 'limit.created']);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('says nothing of a limit from the file, which stays a 409', async () => {
+    const fromFile = limitOf({ id: 'daily', per: ['user'], period: 'day', max: 9, source: 'file' });
+    await app.services.configuration.change({ id: 'file', name: null }, 'file', () => ({
+      writes: [{ id: 'daily', value: fromFile }],
+      events: [],
+    }));
+    const { etag } = (await get('daily')).headers;
+    expectProblem(await put('daily', BASE, { 'if-match': etag }), 409);
+    expectProblem(await del('daily', { 'if-match': etag }), 409);
+  });
+});
+
+describe('a preview', () => {
+  test('says in words what a limit would mean, with its present and next window, and changes nothing', async () => {
+    await app.call('PATCH', '/settings', { timezone: 'America/New_York' });
+    const events = await auditTypes();
+    const { status, body } = await preview(BASE);
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      description: 'Each user, at most 50 messages a day, midnight to midnight in New York.',
+      window: { start: INSTANT, end: INSTANT },
+      next_window: { start: body.window.end, end: INSTANT },
+      timezone: 'America/New_York',
+    });
+    expect(Date.parse(body.window.start)).toBeLessThanOrEqual(Date.now());
+    expect(Date.parse(body.window.end)).toBeGreaterThan(Date.now());
+    for (const instant of [body.window.start, body.window.end, body.next_window.end]) {
+      const clock = new Intl.DateTimeFormat('en-GB', { timeZone: 'America/New_York', timeStyle: 'medium' });
+      expect(clock.format(new Date(instant))).toBe('00:00:00');
+    }
+    expect(await list()).toEqual([]);
+    expect(await auditTypes()).toEqual(events);
+  });
+
+  test('has the windows that a check is then held against, by the calendar of the account that is named', async () => {
+    await app.call('PATCH', '/settings', { timezone: 'America/New_York' });
+    await app.call('PUT', '/accounts/acme', {
+      ...{ timezone: 'Asia/Kathmandu', billing_anchor: '2024-01-31T15:00:00', billing_months: 2 },
+    });
+    for (const period of ['hour', 'day', 'week', 'month', 'billing_period']) {
+      for (const [account, timezone] of [
+        ['acme', 'Asia/Kathmandu'],
+        ['bolt', 'America/New_York'],
+      ]) {
+        const limit = { id: 'tried', per: ['account'], period, max: 5, where: { account } };
+        const { body } = await preview(limit);
+        expect(body.timezone).toBe(timezone);
+        await put('tried', limit);
+        const { limits } = (await app.call('GET', `/usage?account_id=${account}`)).body;
+        // An hour may have ended in between.
+        if (limits[0].window_start !== body.window.start) expect(limits[0].window_start).toBe(body.next_window.start);
+        else expect(limits[0].resets_at).toBe(body.window.end);
+        await del('tried');
+      }
+    }
+    // Of accounts as such the workspace's calendar stands for all.
+    expect((await preview({ ...BASE, per: ['account'] })).body.timezone).toBe('America/New_York');
+    expect((await preview({ ...BASE, where: { account: 'acme' } })).body.timezone).toBe('America/New_York');
+  });
+
+  test('does not mind a limit that there is already', async () => {
+    await post({ id: 'daily', ...BASE });
+    expect((await preview({ id: 'daily', ...BASE, max: 0 })).body.description).toBe('Each user, no messages at all.');
+  });
 });
 
 test('a limit raised, lowered or overridden keeps what was counted', async () => {

@@ -67,6 +67,7 @@ describe('GET /messages', () => {
       results: [
         {
           id: 'm/1 ü',
+          log_id: expect.stringMatching(/^\d+-\d+$/),
           status: 'THROTTLED',
           recipient: 'ann',
           event: '',

@@ -122,6 +122,21 @@ describe.each(FORMS)('at $prefix/users/…/$many', (form) => {
     expect(sizes).toEqual([20, 20, 5]);
   });
 
+  test('a list says on each of its pages how many there are on all of them, now', async () => {
+    const total = async (path: string) => (await get(path)).headers['x-total-count'];
+    expect([await total(ofUser('ann')), await total(usersOf('acme'))]).toEqual(['0', '0']);
+    await put(ofUser('ann'), { [many]: named('account', 45).map((id) => ({ [idField]: id })) });
+    for (const user of ['ann', 'bob', 'cid']) await put(ofUser(user, '/acme'));
+    const { next_url: next } = (await get(ofUser('ann'))).body;
+    for (const path of [ofUser('ann'), next, ofUser('ann', '?limit=1')]) expect(await total(path)).toBe('46');
+    expect(await total(ofUser('bob'))).toBe('1');
+    expect([await total(usersOf('acme')), await total(usersOf('acme', '?limit=2'))]).toEqual(['3', '3']);
+    await del(ofUser('ann', '/acme'));
+    expect([await total(ofUser('ann')), await total(usersOf('acme'))]).toEqual(['45', '2']);
+    // Of a refusal there is nothing to count.
+    expect(await total(ofUser('ann', '?limit=0'))).toBeUndefined();
+  });
+
   test('the users of one are read on by cursor and limit', async () => {
     for (const user of ['ann', 'bob', 'cid']) await put(ofUser(user, '/acme'));
     const first = (await get(usersOf('acme', '?limit=2'))).body;

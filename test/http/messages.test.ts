@@ -79,7 +79,7 @@ describe('GET /messages/{id}', () => {
     ...{ account_id: null, tenant_id: null, topic: null, channel: null, tags: [], trace_id: null, tries: 0, cost: 1 },
     ...{ throttled_by: [], limits: [], retry_at: null },
   });
-  const asSend = (id: string) => ({ ...common(id), kind: 'send', request_id: id, provider: 'log' });
+  const asSend = (id: string) => ({ ...common(id), kind: 'send', log_id: id, request_id: id, provider: 'log' });
   const given = { provider: 'log', channel: null, tries: 1, error: null, reference: null };
 
   test('shows a message wherever it is, with the times that there are, in epoch milliseconds', async () => {
@@ -178,8 +178,8 @@ describe('GET /messages/{id}/history', () => {
       { ...event, type: 'ENQUEUED' },
       { ...event, type: 'RETRYING', answer: 503 },
       { ...event, type: 'REDELIVERED' },
-      { ...event, type: 'UNDELIVERABLE', answer: 'no' },
-      { ...event, type: 'ENQUEUED' },
+      { ...event, type: 'UNDELIVERABLE', answer: 'no', gave_back: true },
+      { ...event, type: 'ENQUEUED', again: true },
       { ...event, type: 'SENT', answer: 'ok' },
     ]);
     const moments = events.map(({ ts }: Json) => ts);

@@ -249,7 +249,7 @@ describe('POST /send', () => {
     };
     const plain = await message(await sent({ to: { user_id: 'ann' } }));
     const id = await sent({ ...nothing, to: { user_id: 'ann', ...noRecipientData } });
-    const same = { ...plain, id, request_id: id, enqueued: expect.any(Number) };
+    const same = { ...plain, id, log_id: id, request_id: id, enqueued: expect.any(Number) };
     expect(await message(id)).toEqual(same);
     expect((await handed(id)).payload).toEqual({ template: null, content: null, data: null, metadata: null });
     const inner = await sent({
@@ -257,7 +257,7 @@ describe('POST /send', () => {
       ...{ delay: { duration: null, until: null, timezone: null }, preferences: { subscription_topic_id: null } },
       metadata: { event: null, tags: null, trace_id: null, utm: null },
     });
-    expect(await message(inner)).toEqual({ ...same, id: inner, request_id: inner });
+    expect(await message(inner)).toEqual({ ...same, id: inner, log_id: inner, request_id: inner });
   });
 
   test('ignores what it does not know, everywhere in the body, and hands on what a recipient and the metadata hold', async () => {
@@ -417,7 +417,7 @@ describe('what was sent', () => {
 
   test('is shown with its tags, each once, and its trace_id, event and template', async () => {
     const shown = {
-      ...{ id: ids[0], status: 'ENQUEUED', recipient: 'ann', event: 'signup', notification: 'welcome' },
+      ...{ id: ids[0], log_id: ids[0], status: 'ENQUEUED', recipient: 'ann', event: 'signup', notification: 'welcome' },
       ...{ enqueued: expect.any(Number), error: null, reason: null, kind: 'send', request_id: ids[0] },
       ...{ account_id: 'acme', tenant_id: 'acme', topic: 'news', channel: null, provider: 'log' },
       ...{ tags: ['a', 'b c'], trace_id: 't/1', tries: 0, cost: 1, throttled_by: [], retry_at: null },
@@ -531,6 +531,22 @@ describe('what was sent', () => {
     }
   });
 
+  test('is found with others by several messageIds, on one page and in their order', async () => {
+    const idsFound = async (query: string) => {
+      const { paging, results } = (await get(`/messages?${query}`)).body;
+      expect(paging).toEqual({ cursor: null, more: false });
+      return results.map(({ id }: { id: string }) => id);
+    };
+    const several = (...some: (string | undefined)[]) => some.map((id) => `messageId=${id}`).join('&');
+    expect(await idsFound(several(ids[3], ids[0], ids[2]))).toEqual([ids[3], ids[0], ids[2]]);
+    expect(await idsFound(several(ids[1], 'nobody', ids[1], ids[0]))).toEqual([ids[1], ids[0]]);
+    expect(await idsFound(`${several(...ids)}&limit=1`)).toEqual(ids);
+    expect(await idsFound(`${several(...ids)}&recipient=ann&status=ENQUEUED`)).toEqual([ids[0], ids[1]]);
+    // As many as there may be, and one of them more than once.
+    const many = Array.from({ length: 99 }, (_, index) => `nobody,${index}`);
+    expect(await idsFound(several(ids[2], ids[2], ...many))).toEqual([ids[2]]);
+  });
+
   test.each<[string, string]>([
     ['traceId=a&traceId=b', 'traceId'],
     ['traceId=%00', 'traceId'],
@@ -548,7 +564,9 @@ describe('what was sent', () => {
     ['enqueued_before=1e3', 'enqueued_before'],
     ['enqueued_before=0&enqueued_before=1', 'enqueued_before'],
     ['messageId=a%00', 'messageId'],
-    ['messageId=a&messageId=b', 'messageId'],
+    ['messageId=a&messageId=', 'messageId'],
+    [`messageId=a&messageId=${'b'.repeat(257)}`, 'messageId'],
+    [Array.from({ length: 101 }, (_, index) => `messageId=${index}`).join('&'), 'messageId'],
     ['event=%0A', 'event'],
     [`notification=${'a'.repeat(257)}`, 'notification'],
     ['provider=%00', 'provider'],

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
-import type { Delivery, DeliveryOutcome } from '../../src/sends/providers/provider';
+import { createProcessAttempt } from '../../src/sends/process';
+import type { Delivery, DeliveryOutcome, Provider } from '../../src/sends/providers/provider';
 import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
 import { openTestDelivery, startTestSends, type TestDelivery, type TestSends, until } from '../support/sends';
 
@@ -215,6 +216,40 @@ describe('a delivery that fails', () => {
     expect(provider.times.get(id)).toBe(1);
     expect((await t.message(id)).send).toMatchObject({ error: 'no such user', reason: 'PROVIDER_ERROR', counts: true });
     expect(await t.used('ann')).toEqual({ user: 1 });
+    await until(() => process.events.includes('gave up'));
+    expect(process.events).toEqual(['failed', 'gave up']);
+  });
+
+  test('for good after another has sent it gives nothing up', async () => {
+    const id = await t.send({ user: 'ann' });
+    const told: string[] = [];
+    const attemptBy = (deliver: Provider['deliver']) =>
+      createProcessAttempt({
+        ...{ store: t.store, providers: new Map([['log', { name: 'log', deliver, close: async () => undefined }]]) },
+        ...{ backoff: { firstMs: 1, mostMs: 1 }, triesMax: 8, refundFailed: true },
+        ...{ nowMs: Date.now, monotonicMs: () => performance.now(), random: () => 0 },
+        observer: {
+          delivered: (_provider, end) => told.push(end),
+          redelivered: () => told.push('redelivered'),
+          sentAfter: () => undefined,
+          gaveUp: () => told.push('gave up'),
+        },
+      });
+    const { signal } = new AbortController();
+    let fail: ((outcome: DeliveryOutcome) => void) | undefined;
+    const late = attemptBy(
+      () =>
+        new Promise((resolve) => {
+          fail = resolve;
+        }),
+    )(id, 1, signal);
+    await until(() => fail !== undefined);
+    // As when the first one's worker has been silent for too long.
+    await attemptBy(async () => sent)(id, 1, signal);
+    fail!({ kind: 'failed', error: 'no such user', response: null });
+    await late;
+    expect(told).toEqual(['redelivered', 'sent', 'failed']);
+    expect(await t.status(id)).toBe('SENT');
   });
 
   test('waits for as long as the provider asks, when that is longer', async () => {

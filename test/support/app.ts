@@ -31,6 +31,8 @@ import { createDecisionStore } from '../../src/store/decisions';
 import { createKeys, type Keys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
 import { loadScripts, type Scripts } from '../../src/store/scripts';
+import { createTrafficStore, type TrafficStore } from '../../src/traffic/store';
+import { createTrafficTally, type TrafficTally } from '../../src/traffic/tally';
 import { packageVersion } from '../../src/version';
 import { sharedRedisUrl, uniqueWorkspace } from './redis';
 
@@ -67,6 +69,8 @@ export interface TestApp {
   readonly services: Services;
   /** What a worker records: no worker runs beside it. */
   readonly store: SendStore;
+  /** What counts for the statistics; nothing adds it to what is kept before `flush`. */
+  readonly traffic: TrafficStore & { tally: TrafficTally };
   readonly redis: RedisClient;
   readonly scripts: Scripts;
   readonly keys: Keys;
@@ -122,6 +126,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const accountSettings = createAccountSettings({ capacity: 1_000 });
   const metrics = createMetrics({ processMetrics: false });
   const link = createLink(redis);
+  const tally = createTrafficTally(() => clock.nowMs());
+  const trafficStore = createTrafficStore({ redis, scripts, keys, tally, processId: randomUUID(), monotonicMs });
   const gate = createGate({
     configuration,
     decisions: createDecisionStore({ redis, scripts, keys, idempotencyTtlMs, logMaxAgeMs: 86_400_000 }),
@@ -130,7 +136,18 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     link,
     answerDegraded: createDegradedAnswers({ keys, localShare: createLocalShare(), replicas }),
     resetCounter: (reset, actor, source) => resetCounter({ redis, scripts, keys }, reset, actor, source),
-    observer: { ...metrics, fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }) },
+    observer: {
+      ...metrics,
+      decided(decision, check) {
+        metrics.decided(decision);
+        tally.checkDecided(decision, check);
+      },
+      degraded(policy, reason, check) {
+        metrics.degraded(policy, reason);
+        tally.checkDegraded(check);
+      },
+      fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }),
+    },
     checkTimeoutMs,
   });
   const ring = createKeyRing({
@@ -170,12 +187,16 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...{ store, configuration, accounts: accountSettings, clock, link, timeoutMs: checkTimeoutMs, usersKnown: 1_000 },
     observer: {
       ...metrics,
-      sendDecided: metrics.sends.sendDecided,
+      sendDecided(kind, message, throttledBy) {
+        metrics.sends.sendDecided(kind);
+        tally.sendDecided(kind, message, throttledBy);
+      },
       fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }),
     },
   });
   const services: Services = {
     version: packageVersion(),
+    workspace,
     gate,
     configuration,
     members,
@@ -188,8 +209,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     sendActions: createSendActions({ store, messageLog, decide }),
     sends: { routing: { byChannel: {}, fallback: 'log' }, configured: ['log'] },
     auditTrail: createAuditTrail({ redis, keys }),
+    traffic: trafficStore,
     metrics,
     readiness,
+    depths: () => null,
     nowMs: () => clock.nowMs(),
     newLimitId: randomUUID,
   };
@@ -241,6 +264,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     routes,
     services,
     store,
+    traffic: { ...trafficStore, tally },
     redis,
     scripts,
     keys,

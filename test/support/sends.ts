@@ -248,6 +248,7 @@ export async function openTestDelivery(options: {
             delivered: (_provider, end) => events.push(end),
             redelivered: () => events.push('redelivered'),
             sentAfter: () => undefined,
+            gaveUp: () => events.push('gave up'),
           },
         }),
         observer: { failed, trouble: () => undefined },

@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { instantText } from '../../limits/decision';
 import {
   DIMENSIONS,
   isTemporary,
@@ -8,11 +10,13 @@ import {
   limitInputSchema,
   PERIODS,
 } from '../../limits/limit';
-import type { Configuration } from '../../limits/plan';
+import type { Configuration, KnownAccount } from '../../limits/plan';
+import { describeLimit } from '../../limits/words';
+import type { Accounts } from '../../membership/accounts';
 import type { ConfigurationChange, ConfigurationStore } from '../../store/configuration';
-import { type Reply, type Route, route } from '../contract';
+import { type Call, type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
-import { invalidInput, problem } from '../problem';
+import { invalidInput, problem, withHeaders } from '../problem';
 
 /** A limit, in answers. */
 const limitSchema = z
@@ -34,22 +38,33 @@ const limitSchema = z
   })
   .meta({ id: 'Limit' });
 
+const windowSchema = z.object({ start: z.iso.datetime(), end: z.iso.datetime() });
+
 const paramsSchema = z.strictObject({ limit_id: limitIdSchema });
 const conflictReply = {
   description: 'The limit may not stand beside another, or comes from the limits file.',
   schema: problemSchema,
 };
+const changedReply = {
+  description:
+    'Somebody has changed the limit since: its If-Match names another version. `current` is the limit as it is.',
+  schema: problemSchema,
+};
+const ETAG_HEADER = { ETag: 'The version of the limit, for If-Match.' };
+const IF_MATCH =
+  'With `If-Match: <ETag>` only if the limit is still at that version, and with `If-None-Match: *` only if there is none: then nothing that somebody else has written meanwhile is lost.';
 const unknownReply = { description: 'There is no such limit.', schema: problemSchema };
 
 /** The routes of the limits. A change is in force for the next check on every replica. */
 export function limitRoutes(deps: {
   configuration: ConfigurationStore;
+  accounts: Pick<Accounts, 'find'>;
   /** Redis's time, in epoch milliseconds. */
   nowMs: () => number;
   /** Makes the id of a limit that its caller has not named. */
   newLimitId: () => string;
 }): Route[] {
-  const { configuration, nowMs, newLimitId } = deps;
+  const { configuration, accounts, nowMs, newLimitId } = deps;
 
   /** The limits as they are in Redis now, also when another replica has just changed them. */
   async function present() {
@@ -80,7 +95,7 @@ export function limitRoutes(deps: {
       role: 'admin',
       body: limitInputSchema,
       bodyExample: { id: 'user-daily', per: ['user'], period: 'day', max: 50 },
-      replies: { 201: { description: 'The limit.', schema: limitSchema }, 409: conflictReply },
+      replies: { 201: { description: 'The limit.', schema: limitSchema, headers: ETAG_HEADER }, 409: conflictReply },
       async handle({ body, actor }) {
         const limit = stored(body, body.id ?? newLimitId(), nowMs(), null);
         const result = await configuration.change(actor, 'api', ({ limits }) =>
@@ -96,7 +111,49 @@ export function limitRoutes(deps: {
               },
         );
         if ('refused' in result) return result.refused;
-        return { status: 201, body: limit, headers: { location: `/limits/${limit.id}` } };
+        return withHeaders(replyWith(limit, 201), { location: `/limits/${limit.id}` });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/limits/preview',
+      operationId: 'previewLimit',
+      tag: 'Limits',
+      summary: 'What a limit would mean, and over which windows',
+      description: 'Nothing is changed.',
+      role: 'read',
+      body: limitInputSchema,
+      bodyExample: { per: ['user'], period: 'day', max: 50 },
+      replies: {
+        200: {
+          description: 'In words, with its present and next window.',
+          schema: z.object({
+            description: z.string(),
+            window: windowSchema,
+            next_window: windowSchema,
+            timezone: z.string().describe('The zone whose clock the windows follow.'),
+          }),
+        },
+      },
+      async handle({ body }) {
+        await configuration.refresh();
+        const planner = configuration.planner()!;
+        const { settings } = planner.configuration;
+        const { per, period, where } = body;
+        const named = per.includes('account') ? where?.account : undefined;
+        const fields = named === undefined ? undefined : (await accounts.find(named))?.fields;
+        const account: KnownAccount | undefined = fields && { revision: 0, calendar: fields };
+        const { window } = planner.counterAt(per, period, nowMs(), account);
+        const { window: next } = planner.counterAt(per, period, window.endMs, account);
+        return {
+          status: 200,
+          body: {
+            description: describeLimit(body, settings),
+            window: { start: instantText(window.startMs), end: instantText(window.endMs) },
+            next_window: { start: instantText(next.startMs), end: instantText(next.endMs) },
+            timezone: fields?.timezone ?? settings.timezone,
+          },
+        };
       },
     }),
     route({
@@ -107,10 +164,10 @@ export function limitRoutes(deps: {
       summary: 'One limit',
       role: 'read',
       params: paramsSchema,
-      replies: { 200: { description: 'The limit.', schema: limitSchema }, 404: unknownReply },
+      replies: { 200: { description: 'The limit.', schema: limitSchema, headers: ETAG_HEADER }, 404: unknownReply },
       async handle({ params }) {
         const limit = (await present()).get(params.limit_id);
-        return limit === undefined ? unknown(params.limit_id) : { status: 200, body: limit };
+        return limit === undefined ? unknown(params.limit_id) : replyWith(limit);
       },
     }),
     route({
@@ -119,27 +176,32 @@ export function limitRoutes(deps: {
       operationId: 'putLimit',
       tag: 'Limits',
       summary: 'Create or replace a limit',
-      description: 'What was counted stays counted: counters belong to what they count, not to a limit.',
+      description: `What was counted stays counted: counters belong to what they count, not to a limit. ${IF_MATCH}`,
       role: 'admin',
       params: paramsSchema,
       body: limitInputSchema,
       bodyExample: { per: ['user'], period: 'day', max: 50 },
       replies: {
-        200: { description: 'The limit, created or replaced.', schema: limitSchema },
+        200: { description: 'The limit, created or replaced.', schema: limitSchema, headers: ETAG_HEADER },
         409: conflictReply,
+        412: changedReply,
       },
-      async handle({ params, body, actor }) {
+      async handle(call) {
+        const { params, body, actor } = call;
         const id = params.limit_id;
         if (body.id !== undefined && body.id !== id) {
           return invalidInput([{ path: 'id', message: 'must be the id in the path, or left out' }]);
         }
         let limit = stored(body, id, nowMs(), null);
         const result = await configuration.change(actor, 'api', ({ limits }) => {
-          limit = stored(body, id, nowMs(), limits.get(id) ?? null);
+          const before = limits.get(id) ?? null;
+          const changed = unlessChanged(call, before);
+          if (changed !== null) return { refused: changed };
+          limit = stored(body, id, nowMs(), before);
           return putLimit({ limits }, limit);
         });
         if ('refused' in result) return result.refused;
-        return { status: 200, body: limit };
+        return replyWith(limit);
       },
     }),
     route({
@@ -150,12 +212,16 @@ export function limitRoutes(deps: {
       summary: 'Delete a limit',
       role: 'admin',
       params: paramsSchema,
-      replies: { 204: { description: 'Deleted.' }, 404: unknownReply, 409: conflictReply },
-      async handle({ params, actor }) {
+      description: IF_MATCH,
+      replies: { 204: { description: 'Deleted.' }, 404: unknownReply, 409: conflictReply, 412: changedReply },
+      async handle(call) {
+        const { params, actor } = call;
         const id = params.limit_id;
         const result = await configuration.change<Reply>(actor, 'api', ({ limits }) => {
           const before = limits.get(id);
           if (before === undefined) return { refused: unknown(id) };
+          const changed = unlessChanged(call, before);
+          if (changed !== null) return { refused: changed };
           if (before.source === 'file') return { refused: fromFile(id) };
           return {
             writes: [{ id, value: null }],
@@ -166,6 +232,31 @@ export function limitRoutes(deps: {
       },
     }),
   ];
+}
+
+function replyWith(limit: Limit, status = 200): Reply {
+  return { status, body: limit, headers: { etag: etagOf(limit) } };
+}
+
+/** A limit's version (RFC 9110, section 8.8.3): the same for the same content. */
+function etagOf(limit: Limit): string {
+  return `"${hash('sha1', JSON.stringify(limit), 'hex').slice(0, 16)}"`;
+}
+
+/** Why a limit may not be written, when its caller knew another one (RFC 9110, sections 13.1.1 and 13.1.2); else null. */
+function unlessChanged({ header }: Pick<Call, 'header'>, current: Limit | null): Reply | null {
+  const [match, noneMatch] = [header('if-match'), header('if-none-match')];
+  const names = (list: string) =>
+    current !== null && list.split(',').some((one) => one.trim() === '*' || one.trim() === etagOf(current));
+  if (match !== undefined && !names(match)) {
+    const words =
+      current === null ? 'Somebody has deleted this limit since.' : 'Somebody has changed this limit since.';
+    return problem(412, 'Limit changed', words, { current });
+  }
+  if (noneMatch !== undefined && names(noneMatch)) {
+    return problem(412, 'Limit exists', 'There is a limit with this id already.', { current });
+  }
+  return null;
 }
 
 /** A limit as it is stored, from what a caller wrote. */

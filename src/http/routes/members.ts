@@ -5,7 +5,7 @@ import { type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { jsonObjectSchema } from '../json-object';
 import { listQueryFields, listReply, listSchema, placeIn } from '../list';
-import { type InputError, invalidInput, problem } from '../problem';
+import { type InputError, invalidInput, problem, withHeaders } from '../problem';
 import { WORDINGS, type Wording } from '../wording';
 
 const TAG = 'Members';
@@ -18,6 +18,11 @@ const profileSchema = jsonObjectSchema
   .describe('What the account knows of the user. Absent, a profile that is there stays; null removes it.');
 
 const userParams = z.strictObject({ user_id: identifierSchema });
+
+const TOTAL_HEADER = { 'X-Total-Count': 'How many there are on all pages.' };
+function totalHeader(total: number): Record<string, string> {
+  return { 'x-total-count': `${total}` };
+}
 
 /** The routes of who is in which account, at each of their paths. */
 export function memberRoutes(services: { members: Members }): Route[] {
@@ -127,13 +132,16 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
       role: 'read',
       params: userParams,
       query: z.strictObject(listQueryFields),
-      replies: { 200: { description: 'One page.', schema: listSchema(membershipSchema) } },
+      replies: { 200: { description: 'One page.', schema: listSchema(membershipSchema), headers: TOTAL_HEADER } },
       async handle({ params, query, path }) {
         const list = `users/${params.user_id}/accounts`;
         const place = placeIn(list, query.cursor);
         if ('refusal' in place) return place.refusal;
-        const page = await members.accountsOf(params.user_id, { ...place, limit: query.limit });
-        return listReply(list, { path, limit: query.limit }, page, view);
+        const [page, total] = await Promise.all([
+          members.accountsOf(params.user_id, { ...place, limit: query.limit }),
+          members.countAccountsOf(params.user_id),
+        ]);
+        return withHeaders(listReply(list, { path, limit: query.limit }, page, view), totalHeader(total));
       },
     }),
     route({
@@ -165,14 +173,17 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
       role: 'read',
       params: accountParams,
       query: z.strictObject(listQueryFields),
-      replies: { 200: { description: 'One page.', schema: listSchema(membershipSchema) } },
+      replies: { 200: { description: 'One page.', schema: listSchema(membershipSchema), headers: TOTAL_HEADER } },
       async handle({ params, query, path }) {
         const accountId = params[idField]!;
         const list = `accounts/${accountId}/users`;
         const place = placeIn(list, query.cursor);
         if ('refusal' in place) return place.refusal;
-        const page = await members.usersOf(accountId, { ...place, limit: query.limit });
-        return listReply(list, { path, limit: query.limit }, page, view);
+        const [page, total] = await Promise.all([
+          members.usersOf(accountId, { ...place, limit: query.limit }),
+          members.countUsersOf(accountId),
+        ]);
+        return withHeaders(listReply(list, { path, limit: query.limit }, page, view), totalHeader(total));
       },
     }),
     route({

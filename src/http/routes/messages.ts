@@ -63,8 +63,10 @@ export function messageRoutes({ messageLog, history, sendActions, checksLogged }
         }
         const filter = messageFilterOf(query);
         if (query.messageId !== undefined) {
-          const message = await messageLog.get(query.messageId);
-          const results = message !== null && matchesFilter(message, filter) ? [messageInWords(message)] : [];
+          const found = await Promise.all(query.messageId.map((id) => messageLog.get(id)));
+          const results = found.flatMap((message) =>
+            message !== null && matchesFilter(message, filter) ? [messageInWords(message)] : [],
+          );
           return { status: 200, body: { paging: { cursor: null, more: false }, results } };
         }
         const { messages, next } = await messageLog.page(filter, before, query.limit);

@@ -1,0 +1,46 @@
+import { sharedRedisUrl, uniqueWorkspace } from './redis';
+import { type Sendgate, startSendgate } from './sendgate';
+
+/** The admin key that {@link startConsoleServer} sets. */
+export const CONSOLE_KEY = 'console-admin-key-0123456789';
+
+/** What is answered to a call. */
+export interface Answer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it and compare
+  body: any;
+}
+
+/** A whole Sendgate as a process of its own, with a console. */
+export interface ConsoleServer {
+  readonly url: string;
+  readonly sendgate: Sendgate;
+  /** Calls it as a service does, and expects that it takes the call. */
+  call(method: string, path: string, body?: unknown): Promise<Answer>;
+}
+
+/** Starts API, worker and console. It is ended by `endAllSendgates`. */
+export async function startConsoleServer(env: Record<string, string> = {}): Promise<ConsoleServer> {
+  const sendgate = startSendgate(['up'], {
+    REDIS_URL: sharedRedisUrl(),
+    PORT: '0',
+    SENDGATE_WORKSPACE: uniqueWorkspace(),
+    SENDGATE_API_KEY: CONSOLE_KEY,
+    ...env,
+  });
+  const url = await sendgate.ready();
+  return {
+    url,
+    sendgate,
+    async call(method, path, body) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { authorization: `Bearer ${CONSOLE_KEY}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+      return { status: response.status, body: text === '' ? null : JSON.parse(text) };
+    },
+  };
+}

@@ -1,11 +1,12 @@
 // Measures what docs/performance.md says, and writes a report in Markdown: `npm run bench`, or some of it with
-// `npm run bench -- checks batch users persistence sends log`. See that page for the variables.
+// `npm run bench -- checks batch users persistence sends log console`. See that page for the variables.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { benchBatch } from './batch.mjs';
 import { benchChecks } from './checks.mjs';
+import { benchConsole } from './console.mjs';
 import { benchLog } from './log.mjs';
 import { benchPersistence } from './persistence.mjs';
 import { startLoadGenerator } from './processes.mjs';
@@ -20,6 +21,7 @@ const PARTS = {
   persistence: benchPersistence,
   sends: benchSends,
   log: benchLog,
+  console: benchConsole,
 };
 
 const numbers = (text) => text.split(',').map(Number);

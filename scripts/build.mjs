@@ -9,6 +9,13 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
 chmodSync('dist/cli.js', 0o755);
 copyReferencePage();
 makeBoardPage();
+await buildConsole();
+
+/** The console, from ui/. */
+async function buildConsole() {
+  const { build } = await import('vite');
+  await build({ configFile: 'ui/vite.config.mts', logLevel: 'warn' });
+}
 
 /** The page of the board of the queues: bull-board's own without the font that it would load from elsewhere. */
 function makeBoardPage() {

@@ -11,4 +11,5 @@ echo "Redis for the tests: $SENDGATE_TEST_REDIS"
 
 # Also beside containers: what `sendgate up` does without a REDIS_URL is tested too.
 ./scripts/require-redis.sh
+./scripts/require-browser.sh
 exec node node_modules/jest/bin/jest.js "$@"

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Browser } from 'playwright-core';
+import { openConsole, startBrowser } from '../support/browser';
+import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
+import { endAllSendgates } from '../support/sendgate';
+
+jest.setTimeout(60_000);
+
+/** The most script that a first visit loads, gzipped, in bytes. */
+const SCRIPT_MAX_BYTES = 250_000;
+
+let browser: Browser;
+let server: ConsoleServer;
+beforeAll(async () => {
+  browser = await startBrowser();
+  server = await startConsoleServer();
+  await server.call('PUT', '/limits/user-daily', { per: ['user'], period: 'day', max: 1 });
+  for (let times = 0; times < 3; times += 1) await server.call('POST', '/check', { user_id: 'ann' });
+});
+afterAll(async () => {
+  await browser?.close();
+  await endAllSendgates();
+});
+
+test.each([
+  ['the start', '', (): string => 'canvas'],
+  ['a link to the log', '/logs', (): string => 'tr[data-index]'],
+])(
+  'a first visit at %s loads less than 250 kB of script, gzipped, and nothing from elsewhere',
+  async (_what, path, shown) => {
+    const opened = await openConsole(browser, server.url, path);
+    const { page } = opened;
+    let bytes = 0;
+    const bodies: Promise<void>[] = [];
+    const others: string[] = [];
+    page.on('response', (response) => {
+      if (!response.url().startsWith(`${server.url}/`)) others.push(response.url());
+      if (response.request().resourceType() !== 'script') return;
+      bodies.push(
+        response.body().then((body) => {
+          bytes += gzipSync(body).length;
+        }),
+      );
+    });
+    await page.reload();
+    await page.getByLabel('API key').fill(CONSOLE_KEY);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.locator(shown()).first().waitFor();
+    await page.waitForLoadState('networkidle').catch(() => undefined);
+    await Promise.all(bodies);
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(SCRIPT_MAX_BYTES);
+    expect(others).toEqual([]);
+    expect(opened.faults).toEqual([]);
+    await opened.close();
+  },
+);
+
+test('the page comes under a policy that lets nothing in from elsewhere and runs nothing that is written in it', async () => {
+  const nonces = new Set<string>();
+  for (let time = 0; time < 2; time += 1) {
+    const response = await fetch(`${server.url}/`);
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const policy = response.headers.get('content-security-policy')!;
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("script-src 'self';");
+    expect(policy).not.toMatch(/unsafe|https?:|\*/);
+    const [, nonce] = /style-src 'self' 'nonce-([^']+)'/.exec(policy)!;
+    const text = await response.text();
+    expect(text).toContain(`data-nonce="${nonce}"`);
+    expect(text).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\son\w+=|javascript:|https?:/);
+    nonces.add(nonce!);
+  }
+  expect(nonces.size).toBe(2);
+});
+
+test('its files are kept by browsers for good, compressed on the way, and their licenses come along', async () => {
+  const page = readFileSync(join(__dirname, '../../dist/console/index.html'), 'utf8');
+  const [, script] = /src="\.\/(console\/[^"]+\.js)"/.exec(page)!;
+  const response = await fetch(`${server.url}/${script}`, { headers: { 'accept-encoding': 'gzip' } });
+  expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+  expect(response.headers.get('content-encoding')).toBe('gzip');
+  expect(response.headers.get('content-type')).toMatch(/javascript/);
+  await response.arrayBuffer();
+  for (const path of ['/console/', '/console/nothing.js', '/console/../cli.js', '/console/%2e%2e/index.html']) {
+    expect((await fetch(`${server.url}${path}`)).status).toBe(404);
+  }
+  const licenses = await (await fetch(`${server.url}/console/licenses.md`)).text();
+  for (const name of ['react', '@mantine/core', '@tanstack/react-query', 'chart.js']) expect(licenses).toContain(name);
+});

@@ -74,8 +74,9 @@ export function createSimulatedCounters(names: CounterNames, knownFromMs: number
   function comingTo(counter: PlannedCounter, values: string): number {
     if (coming.size === 0) return 0;
     const line = lineOf(counter, values);
-    // Windows follow each other: what does not come into this one does not come into a later one.
-    const left = coming.get(line)?.filter(({ untilMs }) => untilMs > counter.window.startMs) ?? [];
+    // Windows follow each other: what does not come into this one does not come into a later one. At that moment itself it
+    // is looked at a last time.
+    const left = coming.get(line)?.filter(({ untilMs }) => untilMs >= counter.window.startMs) ?? [];
     if (left.length > 0) coming.set(line, left);
     else coming.delete(line);
     return left.reduce((sum, { cost }) => sum + cost, 0);

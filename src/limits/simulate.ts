@@ -34,6 +34,8 @@ export interface Arrival {
   again: boolean;
   /** The `message_id` of a check; null for none. */
   messageId: string | null;
+  /** Whether it is a check that was really answered by what was decided before under its id, or not at all. */
+  isRepeat: boolean;
   /** What it was really decided by: whether it was counted, and the use of each counter afterwards. Null: not known. */
   really: { counted: boolean; limits: readonly { limit: LimitView; used: number }[] } | null;
 }

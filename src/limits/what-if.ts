@@ -1,0 +1,287 @@
+import type { Message } from './limit';
+import type { KnownAccount, PlannedLimit, Planner } from './plan';
+import { createSimulator, type PastEvent, type SimulatedDecision } from './simulate';
+import type { CounterNames } from './simulated-counters';
+
+/** How many messages, and of how many users. */
+export interface Amount {
+  messages: number;
+  users: number;
+}
+
+/** What became of messages. One that is decided several times counts once, by what became of it last. */
+export interface Tally {
+  throttled: Amount;
+  /** Those that had to wait for room, and were not throttled. */
+  delayed: Amount;
+}
+
+/** Who or what is affected: `messages` fare otherwise. */
+export interface Affected {
+  id: string;
+  messages: number;
+  throttledNow: number;
+  throttledThen: number;
+  delayedNow: number;
+  delayedThen: number;
+}
+
+/** How many messages a limit had no room for, enforced or not; null where it is not in force. */
+export interface LimitTally {
+  id: string;
+  now: number | null;
+  then: number | null;
+}
+
+/** A limit that messages are not certain of. */
+export interface DoubtfulLimit {
+  id: string;
+  messages: number;
+  /** When the first of its windows began of which that is so, in epoch milliseconds. */
+  windowStartMs: number;
+}
+
+/** What would have become of past messages: now, by what is in force, and then, by what would be. */
+export interface Comparison {
+  messages: number;
+  now: Tally;
+  then: Tally;
+  newlyThrottled: Amount;
+  noLongerThrottled: Amount;
+  newlyDelayed: Amount;
+  noLongerDelayed: Amount;
+  /** The first by how many messages, some of each. */
+  affected: { users: Affected[]; accounts: Affected[]; topics: Affected[] };
+  limits: LimitTally[];
+  uncertain: { messages: number; limits: DoubtfulLimit[] };
+}
+
+/** How many of each are named. */
+const NAMED_MAX = 10;
+const LIMITS_NAMED_MAX = 100;
+
+/** One message by one configuration. */
+interface Fate {
+  throttled: boolean;
+  waited: boolean;
+  isCertain: boolean;
+  /** What it was too much for when it was throttled, or had to wait; for a shadow always. */
+  exceeded: readonly PlannedLimit[];
+  doubtful: readonly PlannedLimit[];
+}
+
+interface Replayed {
+  message: Message;
+  now: Fate;
+  then: Fate;
+}
+
+const NONE: readonly PlannedLimit[] = [];
+const newFate = (): Fate => ({ throttled: false, waited: false, isCertain: true, exceeded: NONE, doubtful: NONE });
+
+/**
+ * Decides past events again, by what is in force and by what would be, and compares what becomes of messages that were
+ * decided first in `[fromMs, toMs)`. It yields after each event, and more often where many have waited: whoever runs it can
+ * let others go first.
+ *
+ * @param input.events in the order in which they happened
+ * @param input.knownFromMs see {@link createSimulator}
+ */
+export function* compareReplay(input: {
+  events: readonly PastEvent[];
+  knownFromMs: number;
+  fromMs: number;
+  toMs: number;
+  now: Planner;
+  then: Planner;
+  accountOf: (accountId: string) => KnownAccount | undefined;
+  names: CounterNames;
+  holdMaxMs: number;
+  idempotencyTtlMs: number;
+}): Generator<void, Comparison> {
+  const { events, fromMs, toMs, now, then } = input;
+  const replayed = new Map<string, Replayed>();
+  /** The last message with a check's id: one that is only asked again is the same. */
+  const checks = new Map<string, { ref: string; message: Message; cost: number }>();
+  const simulators = (['now', 'then'] as const).map((side) =>
+    createSimulator({
+      ...input,
+      planner: side === 'now' ? now : then,
+      decided(decision) {
+        const one = replayed.get(decision.ref);
+        if (one !== undefined) take(one[side], decision);
+      },
+    }),
+  );
+
+  for (const event of events) {
+    if (event.kind === 'arrival' && event.atMs >= fromMs && event.atMs < toMs) {
+      const { ref, message, messageId, cost } = event;
+      const asked = messageId === null || !event.isRepeat ? undefined : checks.get(messageId);
+      if (event.isRepeat) {
+        const same = asked !== undefined && asked.message === message && asked.cost === cost;
+        const one = same ? replayed.get(asked.ref) : undefined;
+        if (one !== undefined) replayed.set(ref, one);
+      } else {
+        if (!replayed.has(ref)) replayed.set(ref, { message, now: newFate(), then: newFate() });
+        if (messageId !== null) checks.set(messageId, { ref, message, cost });
+      }
+    }
+    for (const simulator of simulators) yield* simulator.take(event);
+    yield;
+  }
+  for (const simulator of simulators) yield* simulator.letGo(toMs);
+  return yield* countUp(new Set(replayed.values()), now, then);
+}
+
+/** Takes over what became of a message. */
+function take(fate: Fate, { outcome, isCertain, exceeded, doubtful }: SimulatedDecision): void {
+  fate.isCertain = isCertain;
+  fate.doubtful = isCertain ? NONE : doubtful;
+  if (outcome === 'replayed' || outcome === 'conflict') return;
+  fate.throttled = outcome === 'throttled';
+  if (outcome === 'held') fate.waited = true;
+  // Of one that has waited it stays what it waited for.
+  if (outcome !== 'accepted' || !fate.waited) fate.exceeded = exceeded;
+}
+
+/** Counts messages and whose they are. */
+function createCount() {
+  let messages = 0;
+  const users = new Set<string>();
+  return {
+    add({ message: { user } }: Replayed) {
+      messages += 1;
+      if (user !== null) users.add(user);
+    },
+    amount: (): Amount => ({ messages, users: users.size }),
+  };
+}
+
+function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Generator<void, Comparison> {
+  const counts = {
+    ...{ throttledNow: createCount(), throttledThen: createCount() },
+    ...{ delayedNow: createCount(), delayedThen: createCount() },
+    ...{ newlyThrottled: createCount(), noLongerThrottled: createCount() },
+    ...{ newlyDelayed: createCount(), noLongerDelayed: createCount() },
+  };
+  const affected = {
+    users: new Map<string, Affected>(),
+    accounts: new Map<string, Affected>(),
+    topics: new Map<string, Affected>(),
+  };
+  const limits = new Map<string, { now: number; then: number }>();
+  const doubtful = new Map<string, DoubtfulLimit>();
+  let uncertain = 0;
+
+  for (const one of all) {
+    yield;
+    const [before, after] = [fateOf(one.now), fateOf(one.then)];
+    if (before === 'throttled') counts.throttledNow.add(one);
+    if (before === 'delayed') counts.delayedNow.add(one);
+    if (after === 'throttled') counts.throttledThen.add(one);
+    if (after === 'delayed') counts.delayedThen.add(one);
+    if (before !== after) {
+      if (after === 'throttled') counts.newlyThrottled.add(one);
+      if (before === 'throttled') counts.noLongerThrottled.add(one);
+      if (after === 'delayed') counts.newlyDelayed.add(one);
+      if (before === 'delayed') counts.noLongerDelayed.add(one);
+    }
+    if (before !== 'accepted' || after !== 'accepted') {
+      const { user, account, topic } = one.message;
+      addAffected(affected.users, user, before, after);
+      addAffected(affected.accounts, account, before, after);
+      addAffected(affected.topics, topic, before, after);
+    }
+    for (const side of ['now', 'then'] as const) {
+      const fate = one[side];
+      for (const { limit } of fate.exceeded) {
+        if (limit.mode === 'enforce' && fateOf(fate) === 'accepted') continue;
+        let count = limits.get(limit.id);
+        if (count === undefined) limits.set(limit.id, (count = { now: 0, then: 0 }));
+        count[side] += 1;
+      }
+    }
+    if (one.now.isCertain && one.then.isCertain) continue;
+    uncertain += 1;
+    const told = new Set<string>();
+    for (const { limit, view } of [...one.now.doubtful, ...one.then.doubtful]) {
+      const known = doubtful.get(limit.id);
+      if (known === undefined) doubtful.set(limit.id, { id: limit.id, messages: 1, windowStartMs: view.startMs });
+      else {
+        if (!told.has(limit.id)) known.messages += 1;
+        known.windowStartMs = Math.min(known.windowStartMs, view.startMs);
+      }
+      told.add(limit.id);
+    }
+  }
+
+  const amounts = (side: 'Now' | 'Then'): Tally => ({
+    throttled: counts[`throttled${side}`].amount(),
+    delayed: counts[`delayed${side}`].amount(),
+  });
+  return {
+    messages: all.size,
+    now: amounts('Now'),
+    then: amounts('Then'),
+    newlyThrottled: counts.newlyThrottled.amount(),
+    noLongerThrottled: counts.noLongerThrottled.amount(),
+    newlyDelayed: counts.newlyDelayed.amount(),
+    noLongerDelayed: counts.noLongerDelayed.amount(),
+    affected: {
+      users: mostAffected(affected.users),
+      accounts: mostAffected(affected.accounts),
+      topics: mostAffected(affected.topics),
+    },
+    limits: limitTallies(limits, now, then),
+    uncertain: {
+      messages: uncertain,
+      limits: [...doubtful.values()].sort((a, b) => b.messages - a.messages).slice(0, LIMITS_NAMED_MAX),
+    },
+  };
+}
+
+function fateOf({ throttled, waited }: Fate): 'accepted' | 'throttled' | 'delayed' {
+  if (throttled) return 'throttled';
+  return waited ? 'delayed' : 'accepted';
+}
+
+function addAffected(
+  all: Map<string, Affected>,
+  id: string | null,
+  before: ReturnType<typeof fateOf>,
+  after: ReturnType<typeof fateOf>,
+): void {
+  if (id === null) return;
+  let one = all.get(id);
+  if (one === undefined) {
+    one = { id, messages: 0, throttledNow: 0, throttledThen: 0, delayedNow: 0, delayedThen: 0 };
+    all.set(id, one);
+  }
+  if (before !== after) one.messages += 1;
+  if (before === 'throttled') one.throttledNow += 1;
+  if (before === 'delayed') one.delayedNow += 1;
+  if (after === 'throttled') one.throttledThen += 1;
+  if (after === 'delayed') one.delayedThen += 1;
+}
+
+function mostAffected(all: ReadonlyMap<string, Affected>): Affected[] {
+  return [...all.values()]
+    .filter(({ messages }) => messages > 0)
+    .sort((a, b) => b.messages - a.messages || b.throttledThen - a.throttledThen || (a.id < b.id ? -1 : 1))
+    .slice(0, NAMED_MAX);
+}
+
+function limitTallies(counts: ReadonlyMap<string, { now: number; then: number }>, now: Planner, then: Planner) {
+  const [limitsNow, limitsThen] = [now.configuration.limits, then.configuration.limits];
+  return [...counts]
+    .map(
+      ([id, count]): LimitTally => ({
+        id,
+        now: limitsNow.get(id) === undefined ? null : count.now,
+        then: limitsThen.get(id) === undefined ? null : count.then,
+      }),
+    )
+    .sort((a, b) => (b.then ?? 0) + (b.now ?? 0) - (a.then ?? 0) - (a.now ?? 0) || (a.id < b.id ? -1 : 1))
+    .slice(0, LIMITS_NAMED_MAX);
+}

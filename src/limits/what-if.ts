@@ -1,4 +1,4 @@
-import type { Message } from './limit';
+import type { Limit, Message } from './limit';
 import type { KnownAccount, PlannedLimit, Planner } from './plan';
 import { createSimulator, type PastEvent, type SimulatedDecision } from './simulate';
 import type { CounterNames } from './simulated-counters';
@@ -20,17 +20,18 @@ export interface Tally {
 export interface Affected {
   id: string;
   messages: number;
-  throttledNow: number;
-  throttledThen: number;
-  delayedNow: number;
-  delayedThen: number;
+  throttledBefore: number;
+  throttledAfter: number;
+  delayedBefore: number;
+  delayedAfter: number;
 }
 
 /** How many messages a limit had no room for, enforced or not; null where it is not in force. */
 export interface LimitTally {
   id: string;
-  now: number | null;
-  then: number | null;
+  mode: Limit['mode'];
+  before: number | null;
+  after: number | null;
 }
 
 /** A limit that messages are not certain of. */
@@ -41,11 +42,11 @@ export interface DoubtfulLimit {
   windowStartMs: number;
 }
 
-/** What would have become of past messages: now, by what is in force, and then, by what would be. */
+/** What would have become of past messages: before a change, by what is in force, and after it, by what would be. */
 export interface Comparison {
   messages: number;
-  now: Tally;
-  then: Tally;
+  before: Tally;
+  after: Tally;
   newlyThrottled: Amount;
   noLongerThrottled: Amount;
   newlyDelayed: Amount;
@@ -72,8 +73,8 @@ interface Fate {
 
 interface Replayed {
   message: Message;
-  now: Fate;
-  then: Fate;
+  before: Fate;
+  after: Fate;
 }
 
 const NONE: readonly PlannedLimit[] = [];
@@ -92,21 +93,21 @@ export function* compareReplay(input: {
   knownFromMs: number;
   fromMs: number;
   toMs: number;
-  now: Planner;
-  then: Planner;
+  before: Planner;
+  after: Planner;
   accountOf: (accountId: string) => KnownAccount | undefined;
   names: CounterNames;
   holdMaxMs: number;
   idempotencyTtlMs: number;
 }): Generator<void, Comparison> {
-  const { events, fromMs, toMs, now, then } = input;
+  const { events, fromMs, toMs, before, after } = input;
   const replayed = new Map<string, Replayed>();
   /** The last message with a check's id: one that is only asked again is the same. */
   const checks = new Map<string, { ref: string; message: Message; cost: number }>();
-  const simulators = (['now', 'then'] as const).map((side) =>
+  const simulators = (['before', 'after'] as const).map((side) =>
     createSimulator({
       ...input,
-      planner: side === 'now' ? now : then,
+      planner: input[side],
       decided(decision) {
         const one = replayed.get(decision.ref);
         if (one !== undefined) take(one[side], decision);
@@ -123,7 +124,7 @@ export function* compareReplay(input: {
         const one = same ? replayed.get(asked.ref) : undefined;
         if (one !== undefined) replayed.set(ref, one);
       } else {
-        if (!replayed.has(ref)) replayed.set(ref, { message, now: newFate(), then: newFate() });
+        if (!replayed.has(ref)) replayed.set(ref, { message, before: newFate(), after: newFate() });
         if (messageId !== null) checks.set(messageId, { ref, message, cost });
       }
     }
@@ -131,7 +132,7 @@ export function* compareReplay(input: {
     yield;
   }
   for (const simulator of simulators) yield* simulator.letGo(toMs);
-  return yield* countUp(new Set(replayed.values()), now, then);
+  return yield* countUp(new Set(replayed.values()), before, after);
 }
 
 /** Takes over what became of a message. */
@@ -158,10 +159,14 @@ function createCount() {
   };
 }
 
-function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Generator<void, Comparison> {
+function* countUp(
+  all: ReadonlySet<Replayed>,
+  plannerBefore: Planner,
+  plannerAfter: Planner,
+): Generator<void, Comparison> {
   const counts = {
-    ...{ throttledNow: createCount(), throttledThen: createCount() },
-    ...{ delayedNow: createCount(), delayedThen: createCount() },
+    ...{ throttledBefore: createCount(), throttledAfter: createCount() },
+    ...{ delayedBefore: createCount(), delayedAfter: createCount() },
     ...{ newlyThrottled: createCount(), noLongerThrottled: createCount() },
     ...{ newlyDelayed: createCount(), noLongerDelayed: createCount() },
   };
@@ -170,17 +175,17 @@ function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Gene
     accounts: new Map<string, Affected>(),
     topics: new Map<string, Affected>(),
   };
-  const limits = new Map<string, { now: number; then: number }>();
+  const limits = new Map<string, { before: number; after: number }>();
   const doubtful = new Map<string, DoubtfulLimit>();
   let uncertain = 0;
 
   for (const one of all) {
     yield;
-    const [before, after] = [fateOf(one.now), fateOf(one.then)];
-    if (before === 'throttled') counts.throttledNow.add(one);
-    if (before === 'delayed') counts.delayedNow.add(one);
-    if (after === 'throttled') counts.throttledThen.add(one);
-    if (after === 'delayed') counts.delayedThen.add(one);
+    const [before, after] = [fateOf(one.before), fateOf(one.after)];
+    if (before === 'throttled') counts.throttledBefore.add(one);
+    if (before === 'delayed') counts.delayedBefore.add(one);
+    if (after === 'throttled') counts.throttledAfter.add(one);
+    if (after === 'delayed') counts.delayedAfter.add(one);
     if (before !== after) {
       if (after === 'throttled') counts.newlyThrottled.add(one);
       if (before === 'throttled') counts.noLongerThrottled.add(one);
@@ -193,19 +198,22 @@ function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Gene
       addAffected(affected.accounts, account, before, after);
       addAffected(affected.topics, topic, before, after);
     }
-    for (const side of ['now', 'then'] as const) {
+    for (const side of ['before', 'after'] as const) {
       const fate = one[side];
       for (const { limit } of fate.exceeded) {
         if (limit.mode === 'enforce' && fateOf(fate) === 'accepted') continue;
         let count = limits.get(limit.id);
-        if (count === undefined) limits.set(limit.id, (count = { now: 0, then: 0 }));
+        if (count === undefined) {
+          count = { before: 0, after: 0 };
+          limits.set(limit.id, count);
+        }
         count[side] += 1;
       }
     }
-    if (one.now.isCertain && one.then.isCertain) continue;
+    if (one.before.isCertain && one.after.isCertain) continue;
     uncertain += 1;
     const told = new Set<string>();
-    for (const { limit, view } of [...one.now.doubtful, ...one.then.doubtful]) {
+    for (const { limit, view } of [...one.before.doubtful, ...one.after.doubtful]) {
       const known = doubtful.get(limit.id);
       if (known === undefined) doubtful.set(limit.id, { id: limit.id, messages: 1, windowStartMs: view.startMs });
       else {
@@ -216,14 +224,14 @@ function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Gene
     }
   }
 
-  const amounts = (side: 'Now' | 'Then'): Tally => ({
+  const amounts = (side: 'Before' | 'After'): Tally => ({
     throttled: counts[`throttled${side}`].amount(),
     delayed: counts[`delayed${side}`].amount(),
   });
   return {
     messages: all.size,
-    now: amounts('Now'),
-    then: amounts('Then'),
+    before: amounts('Before'),
+    after: amounts('After'),
     newlyThrottled: counts.newlyThrottled.amount(),
     noLongerThrottled: counts.noLongerThrottled.amount(),
     newlyDelayed: counts.newlyDelayed.amount(),
@@ -233,7 +241,7 @@ function* countUp(all: ReadonlySet<Replayed>, now: Planner, then: Planner): Gene
       accounts: mostAffected(affected.accounts),
       topics: mostAffected(affected.topics),
     },
-    limits: limitTallies(limits, now, then),
+    limits: limitTallies(limits, plannerBefore, plannerAfter),
     uncertain: {
       messages: uncertain,
       limits: [...doubtful.values()].sort((a, b) => b.messages - a.messages).slice(0, LIMITS_NAMED_MAX),
@@ -255,33 +263,41 @@ function addAffected(
   if (id === null) return;
   let one = all.get(id);
   if (one === undefined) {
-    one = { id, messages: 0, throttledNow: 0, throttledThen: 0, delayedNow: 0, delayedThen: 0 };
+    one = { id, messages: 0, throttledBefore: 0, throttledAfter: 0, delayedBefore: 0, delayedAfter: 0 };
     all.set(id, one);
   }
   if (before !== after) one.messages += 1;
-  if (before === 'throttled') one.throttledNow += 1;
-  if (before === 'delayed') one.delayedNow += 1;
-  if (after === 'throttled') one.throttledThen += 1;
-  if (after === 'delayed') one.delayedThen += 1;
+  if (before === 'throttled') one.throttledBefore += 1;
+  if (before === 'delayed') one.delayedBefore += 1;
+  if (after === 'throttled') one.throttledAfter += 1;
+  if (after === 'delayed') one.delayedAfter += 1;
 }
 
 function mostAffected(all: ReadonlyMap<string, Affected>): Affected[] {
   return [...all.values()]
     .filter(({ messages }) => messages > 0)
-    .sort((a, b) => b.messages - a.messages || b.throttledThen - a.throttledThen || (a.id < b.id ? -1 : 1))
+    .sort((a, b) => b.messages - a.messages || b.throttledAfter - a.throttledAfter || (a.id < b.id ? -1 : 1))
     .slice(0, NAMED_MAX);
 }
 
-function limitTallies(counts: ReadonlyMap<string, { now: number; then: number }>, now: Planner, then: Planner) {
-  const [limitsNow, limitsThen] = [now.configuration.limits, then.configuration.limits];
+function limitTallies(
+  counts: ReadonlyMap<string, { before: number; after: number }>,
+  before: Planner,
+  after: Planner,
+): LimitTally[] {
+  const countIn = ({ configuration }: Planner, id: string, count: number) =>
+    configuration.limits.get(id) === undefined ? null : count;
   return [...counts]
     .map(
       ([id, count]): LimitTally => ({
         id,
-        now: limitsNow.get(id) === undefined ? null : count.now,
-        then: limitsThen.get(id) === undefined ? null : count.then,
+        mode: (after.configuration.limits.get(id) ?? before.configuration.limits.get(id))!.mode,
+        before: countIn(before, id, count.before),
+        after: countIn(after, id, count.after),
       }),
     )
-    .sort((a, b) => (b.then ?? 0) + (b.now ?? 0) - (a.then ?? 0) - (a.now ?? 0) || (a.id < b.id ? -1 : 1))
+    .sort((a, b) => sum(b) - sum(a) || (a.id < b.id ? -1 : 1))
     .slice(0, LIMITS_NAMED_MAX);
 }
+
+const sum = ({ before, after }: LimitTally) => (before ?? 0) + (after ?? 0);

@@ -41,16 +41,18 @@ export type Tried =
   | { kind: 'busy' }
   | { kind: 'conflict'; limit: Limit; other: Limit };
 
+type From = number | ((nowMs: number) => number);
+
 /** Tries changes of limits on the past. */
 export interface WhatIfs {
   /**
    * Decides what is in the log again, under what is in force and under the change, and compares the two. Nothing is
    * changed. It works in pieces between which others go first.
-   * @param fromMs since when messages are looked at, in epoch milliseconds
+   * @param fromMs since when messages are looked at, in epoch milliseconds, or that of what is now
    * @returns `busy` while another is worked out by this process; `conflict` when a limit may not stand beside another
    * @throws whatever Redis fails with
    */
-  try(current: Pick<Configuration, 'limits' | 'settings'>, change: Change, fromMs: number): Promise<Tried>;
+  try(current: Pick<Configuration, 'limits' | 'settings'>, change: Change, fromMs: From): Promise<Tried>;
 }
 
 /** How long this process is held at a stretch, in milliseconds: checks are answered in between. */
@@ -115,12 +117,9 @@ export function createWhatIfs(deps: {
     }
   }
 
-  async function work(
-    current: Pick<Configuration, 'limits' | 'settings'>,
-    change: Change,
-    askedFromMs: number,
-  ): Promise<Tried> {
+  async function work(current: Pick<Configuration, 'limits' | 'settings'>, change: Change, from: From): Promise<Tried> {
     const toMs = Math.floor(nowMs());
+    const askedFromMs = typeof from === 'number' ? from : from(toMs);
     const calendars = createCalendarCache(CALENDARS_KNOWN);
     const plannerOf = (limits: LimitSet, settings: Settings) =>
       createPlanner({ version: 0, limits, settings }, calendars.for.bind(calendars));
@@ -177,11 +176,11 @@ export function createWhatIfs(deps: {
   }
 
   return {
-    async try(current, change, fromMs) {
+    async try(current, change, from) {
       if (isBusy) return { kind: 'busy' };
       isBusy = true;
       try {
-        return await work(current, change, fromMs);
+        return await work(current, change, from);
       } finally {
         isBusy = false;
       }

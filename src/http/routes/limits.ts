@@ -312,7 +312,7 @@ export function limitRoutes(deps: {
         const tried = await whatIfs.try(
           current,
           { put, removed: removed.filter((id) => !kept.has(id)) },
-          sinceMs ?? Math.floor(now) - (body.days ?? DAYS_DEFAULT) * DAY_MS,
+          sinceMs ?? ((nowMs) => nowMs - (body.days ?? DAYS_DEFAULT) * DAY_MS),
         );
         switch (tried.kind) {
           case 'busy':

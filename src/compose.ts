@@ -484,7 +484,7 @@ export function composeApi(
       members,
       accounts: createAccounts({ redis, scripts, keys }),
       whatIfs: createWhatIfs({
-        ...{ redis, keys, nowMs, monotonicMs, pause: nextTurn },
+        ...{ redis, scripts, keys, nowMs, monotonicMs, pause: nextTurn },
         holdMaxMs: config.deferMaxAgeSeconds * 1_000,
         idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
       }),

@@ -76,7 +76,7 @@ export async function composeTools(config: Config): Promise<Tools> {
       const [seconds, microseconds] = await redis.time();
       clock.observe(Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000), sentMs);
       return createWhatIfs({
-        ...{ redis, keys, nowMs: clock.nowMs, monotonicMs: clock.monotonicMs, pause: nextTurn },
+        ...{ redis, scripts, keys, nowMs: clock.nowMs, monotonicMs: clock.monotonicMs, pause: nextTurn },
         holdMaxMs: config.deferMaxAgeSeconds * 1_000,
         idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
       });

@@ -36,8 +36,11 @@ export interface Arrival {
   messageId: string | null;
   /** Whether it is a check that was really answered by what was decided before under its id, or not at all. */
   isRepeat: boolean;
-  /** What it was really decided by: whether it was counted, and the use of each counter afterwards. Null: not known. */
-  really: { counted: boolean; limits: readonly { limit: LimitView; used: number }[] } | null;
+  /**
+   * What it was really decided by: whether it was counted, by which limits, and the use of each of their counters
+   * afterwards. Null: not known.
+   */
+  really: { counted: boolean; limits: readonly (LimitView & { counter: number })[]; used: readonly number[] } | null;
 }
 
 /**
@@ -64,12 +67,12 @@ export interface SimulatedDecision {
 /** Decides what has happened again. */
 export interface Simulator {
   /**
-   * Takes the next event. Yields after each decision about a message that has waited, of which there may be many, so that
-   * whoever runs it can let others go first; it must be run to its end.
+   * Takes the next event. What it gives must be run to its end: it yields after each decision about a message that has
+   * waited, of which there may be many, so that whoever runs it can let others go first.
    */
-  take(event: PastEvent): Generator<void>;
-  /** Lets go what was waiting until a moment, in epoch milliseconds. To be run as `take` is. */
-  letGo(untilMs: number): Generator<void>;
+  take(event: PastEvent): Iterable<void>;
+  /** Lets go what was waiting until a moment, in epoch milliseconds. To be run as what `take` gives is. */
+  letGo(untilMs: number): Iterable<void>;
 }
 
 /** How long a counter outlives its window: what is given back then is of no use to anybody, in milliseconds. */
@@ -109,6 +112,9 @@ interface Queue {
 }
 
 const NONE: readonly PlannedLimit[] = [];
+const NOWHERE: readonly SimulatedCounter[] = [];
+/** What there is to run on when nobody waits. */
+const NOTHING_TO_DO: Iterable<void> = [];
 
 /**
  * Makes a simulator of the gate and of what looks after sends that wait, which decides past events as those would have
@@ -157,10 +163,21 @@ export function createSimulator(deps: {
 
   function begin({ ref, number, message, cost, isSend, atMs, really }: Arrival, isCertain: boolean): Simulated {
     return {
-      ...{ ref, number, message, cost, isSend, isCertain },
-      ...{ outcome: 'throttled', decidedMs: atMs, sinceMs: atMs, isComing: false },
+      ref,
+      number,
+      message,
+      cost,
+      isSend,
+      outcome: 'throttled',
+      decidedMs: atMs,
+      sinceMs: atMs,
+      isCertain,
+      isComing: false,
       reallyCounted: really?.counted ?? false,
-      ...{ counters: [], waitsFor: [], turn: 0, told: null },
+      counters: NOWHERE,
+      waitsFor: NOWHERE,
+      turn: 0,
+      told: null,
     };
   }
 
@@ -263,23 +280,24 @@ export function createSimulator(deps: {
   function learn(
     shape: Shape,
     own: readonly SimulatedCounter[],
-    { counted, limits }: NonNullable<Arrival['really']>,
+    { counted, limits, used }: NonNullable<Arrival['really']>,
     cost: number,
   ): void {
     own.forEach((counter, index) => {
       if (counter.isKnown) return;
       const { perMask, period, window } = shape.counters[index]!;
       const same = limits.find(
-        ({ limit }) =>
+        (limit) =>
           limit.period === period &&
           limit.startMs === window.startMs &&
           limit.endMs === window.endMs &&
           dimensionMask(limit.per) === perMask,
       );
       if (same === undefined) return;
-      const before = same.used - (counted ? cost : 0);
+      const usedThen = used[same.counter]!;
+      const before = usedThen - (counted ? cost : 0);
       counter.used = Math.max(counter.leastUsed, counter.used + before - counter.reallyUsed);
-      counter.reallyUsed = same.used;
+      counter.reallyUsed = usedThen;
     });
   }
 
@@ -315,7 +333,7 @@ export function createSimulator(deps: {
 
   function leave(one: Simulated): void {
     one.turn += 1;
-    one.waitsFor = [];
+    one.waitsFor = NOWHERE;
   }
 
   /** The one that waits for room in a counter longest. */
@@ -470,17 +488,29 @@ export function createSimulator(deps: {
     }
   }
 
+  const isDue = (atMs: number) => (looks.peek()?.lookMs ?? Number.POSITIVE_INFINITY) <= atMs;
+
+  function takeNow(event: PastEvent): void {
+    nowMs = Math.max(nowMs, event.atMs);
+    if (nowMs >= forgetMs) {
+      counters.forgetBefore(nowMs - FORGOTTEN_AFTER_MS);
+      forgetMs = nowMs + FORGOTTEN_AFTER_MS;
+    }
+    happen(event);
+  }
+
+  function* takeAfterOthers(event: PastEvent): Generator<void> {
+    yield* letGo(event.atMs);
+    takeNow(event);
+    yield* letGo(event.atMs);
+  }
+
   return {
-    *take(event) {
-      yield* letGo(event.atMs);
-      nowMs = Math.max(nowMs, event.atMs);
-      if (nowMs >= forgetMs) {
-        counters.forgetBefore(nowMs - FORGOTTEN_AFTER_MS);
-        forgetMs = nowMs + FORGOTTEN_AFTER_MS;
-      }
-      happen(event);
+    take(event) {
+      if (isDue(event.atMs)) return takeAfterOthers(event);
+      takeNow(event);
       // Who was woken by it goes before what comes next.
-      yield* letGo(event.atMs);
+      return isDue(event.atMs) ? letGo(event.atMs) : NOTHING_TO_DO;
     },
     letGo,
   };

@@ -128,10 +128,10 @@ export function* compareReplay(input: {
         if (messageId !== null) checks.set(messageId, { ref, message, cost });
       }
     }
-    for (const simulator of simulators) yield* simulator.take(event);
+    for (const simulator of simulators) for (const _ of simulator.take(event)) yield;
     yield;
   }
-  for (const simulator of simulators) yield* simulator.letGo(toMs);
+  for (const simulator of simulators) for (const _ of simulator.letGo(toMs)) yield;
   return yield* countUp(new Set(replayed.values()), before, after);
 }
 

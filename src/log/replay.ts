@@ -1,10 +1,10 @@
-import type { LimitView } from '../limits/decision';
-import { DIMENSIONS, type Message, type Period } from '../limits/limit';
+import { DIMENSIONS, type Dimension, type Message, type Period } from '../limits/limit';
 import type { Arrival, PastEvent } from '../limits/simulate';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
+import { runScript, type Scripts } from '../store/scripts';
 import { decodeLimits, type RecordedLimit } from '../store/shapes';
-import { isStreamId, streamEntry } from './stream';
+import { entryMs, streamEntry } from './stream';
 
 /** Why what counted is known only from some moment on. */
 export type UnknownBefore =
@@ -33,23 +33,10 @@ export interface PastEvents {
   unloggedMs: number | null;
 }
 
-/** How many rows and marks are read together: Redis and this process are held for a millisecond or two. */
-const TOGETHER = 250;
+/** How many rows and marks are read together: Redis is held for about a millisecond. */
+const TOGETHER = 128;
 /** The most rows and marks of one reading, the newest ones: what is read is in memory. */
 export const READ_MAX = 250_000;
-
-/** A row of the log, or a mark: see lua/lib/log.lua. */
-interface Item {
-  number: number;
-  atMs: number;
-  /** Undefined for a row. */
-  kind: string | undefined;
-  fields: Readonly<Record<string, string | undefined>>;
-}
-
-/** What is read of a send's state: see lua/lib/send.lua. */
-const STATE_FIELDS = ['st', 'q', 'u', 'a', 't', 'c', 'k', 'dm', 'x', 'us', 'cd'] as const;
-type State = Record<(typeof STATE_FIELDS)[number], string | null>;
 
 /** What a send can be only after it was accepted; a canceled one may have been or not. */
 const COUNTED = ['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE'];
@@ -61,10 +48,10 @@ const COUNTED = ['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE'];
  * @throws whatever Redis fails with
  */
 export async function readPastEvents(
-  deps: { redis: RedisClient; keys: Keys; most?: number; pause: () => Promise<void> },
+  deps: { redis: RedisClient; scripts: Scripts; keys: Keys; most?: number; pause: () => Promise<void> },
   needMs: number,
 ): Promise<PastEvents> {
-  const { redis, keys, most = READ_MAX, pause } = deps;
+  const { redis, scripts, keys, most = READ_MAX, pause } = deps;
   const meta = await redis.hmget(keys.logMeta, 'last', 'trimmed', 'trimmed_ms', 'unlogged_ms');
   const [last, trimmed, trimmedMs, unloggedMs] = meta.map((text) => (text === null ? null : Number(text)));
 
@@ -89,50 +76,23 @@ export async function readPastEvents(
   }
   readFromMs = knownFromMs;
 
-  const reader = createEventReader(redis, keys, (atMs) => knownOnlyFrom(atMs + 1, 'log_incomplete'));
+  // What counters really held tells something only where not all is known that counted in them.
+  const wantsReally = unknownBefore !== null || typeof unloggedMs === 'number';
+  const reader = createEventReader(redis, keys, wantsReally, (atMs) => knownOnlyFrom(atMs + 1, 'log_incomplete'));
   const events: PastEvent[] = [];
-  const rows = createCursor(redis, keys.logRows, first, end);
-  const marks = createCursor(redis, keys.logMarks, first, end);
-  for (;;) {
-    const items: Item[] = [];
-    while (items.length < TOGETHER) {
-      const [row, mark] = [await rows.peek(), await marks.peek()];
-      if (row === undefined && mark === undefined) break;
-      items.push(mark === undefined || (row !== undefined && row.number < mark.number) ? rows.take() : marks.take());
-    }
-    if (items.length === 0) break;
-    for (const event of await reader.eventsOf(items)) events.push(event);
+  for (let next = `${first}`; next !== '' && first <= end; ) {
+    const [after = '', ...texts] = (await runScript(
+      redis,
+      scripts.log_replay,
+      [keys.log],
+      [next, end, TOGETHER],
+    )) as string[];
+    await reader.read(texts, events);
+    next = after;
     await pause();
   }
   if (typeof unloggedMs === 'number') knownOnlyFrom(unloggedMs + 1, 'checks_not_logged');
   return { events, knownFromMs, unknownBefore, readFromMs, unloggedMs: unloggedMs ?? null };
-}
-
-/** Goes along a stream by number, some entries at a time. */
-function createCursor(redis: RedisClient, key: string, first: number, last: number) {
-  let buffer: Item[] = [];
-  let place = 0;
-  let next = first;
-  return {
-    async peek(): Promise<Item | undefined> {
-      if (place === buffer.length && next <= last) {
-        const entries = await redis.xrange(key, `${next}`, `${last}`, 'COUNT', TOGETHER);
-        buffer = entries.map(itemOf);
-        place = 0;
-        next = entries.length < TOGETHER ? last + 1 : buffer.at(-1)!.number + 1;
-      }
-      return buffer[place];
-    },
-    take(): Item {
-      place += 1;
-      return buffer[place - 1]!;
-    },
-  };
-}
-
-function itemOf(entry: [string, string[]]): Item {
-  const { id, fields } = streamEntry(entry);
-  return { number: Number.parseInt(id, 10), atMs: Number(fields.t), kind: fields.k, fields };
 }
 
 /** When the first row or mark from a number on was written, in epoch milliseconds; -Infinity when there is none. */
@@ -142,9 +102,9 @@ async function timeOf(redis: RedisClient, keys: Keys, from: number, last: number
   );
   const [one] = found
     .flat()
-    .map(itemOf)
-    .sort((a, b) => a.number - b.number);
-  return one?.atMs ?? Number.NEGATIVE_INFINITY;
+    .map(streamEntry)
+    .sort((a, b) => entryMs(a.id) - entryMs(b.id));
+  return one === undefined ? Number.NEGATIVE_INFINITY : Number(one.fields.t);
 }
 
 /** The number from which on rows and marks were written at a moment or later, by halving. */
@@ -159,11 +119,15 @@ async function firstSince(redis: RedisClient, keys: Keys, first: number, last: n
   return low;
 }
 
-/** Makes events of rows and marks. `lost` is told when something counted of which nobody can tell what it was. */
-function createEventReader(redis: RedisClient, keys: Keys, lost: (atMs: number) => void) {
+/**
+ * Makes events of what lua/log_replay.lua replies.
+ * @param wantsReally whether it matters what counters really held
+ * @param lost told when something counted of which nobody can tell what it was
+ */
+function createEventReader(redis: RedisClient, keys: Keys, wantsReally: boolean, lost: (atMs: number) => void) {
   const limitsByHash = new Map<string, RecordedLimit[]>();
   const messages = new Map<string, Message>();
-  /** The accepted checks that the log has, by their id. */
+  /** The ids of accepted checks that the log has. */
   const accepted = new Set<string>();
 
   /** The same object for the same message: there are far fewer than events. */
@@ -178,8 +142,8 @@ function createEventReader(redis: RedisClient, keys: Keys, lost: (atMs: number) 
     return message;
   }
 
-  async function learnLimits(hashes: Iterable<string | null | undefined>): Promise<void> {
-    const unknown = [...new Set(hashes)].filter((hash): hash is string => !!hash && !limitsByHash.has(hash));
+  async function learnLimits(hashes: ReadonlySet<string>): Promise<void> {
+    const unknown = [...hashes].filter((hash) => hash !== '' && !limitsByHash.has(hash));
     if (unknown.length === 0) return;
     const texts = await redis.mget(unknown.map((hash) => keys.loggedLimits(hash)));
     unknown.forEach((hash, index) => {
@@ -188,134 +152,127 @@ function createEventReader(redis: RedisClient, keys: Keys, lost: (atMs: number) 
     });
   }
 
-  function really(counted: boolean, hash: string | null | undefined, used: string | null | undefined) {
-    const limits = limitsByHash.get(hash ?? '');
-    if (limits === undefined || limits.length === 0 || !used) return null;
-    const uses = used.split(',').map(Number);
-    return {
-      counted,
-      limits: limits.map((limit): { limit: LimitView; used: number } => ({ limit, used: uses[limit.counter]! })),
-    };
+  function really(counted: boolean, hash: string, used: string): Arrival['really'] {
+    if (!wantsReally || used === '') return null;
+    const limits = limitsByHash.get(hash);
+    if (limits === undefined || limits.length === 0) return null;
+    return { counted, limits, used: used.split(',').map(Number) };
   }
 
-  function checkOf({ number, fields: row, atMs }: Item, fields: Item['fields']): PastEvent[] {
-    const { status, id = '', user = '', account = '', topic = '', channel = '', cost, limits, used } = fields;
-    if (status === 'FILTERED') return [];
+  function check(atMs: number, number: number, parts: Parts): Arrival {
+    const [, , , decided, ref, status, id, user, account, topic, channel, cost, limits, used] = parts;
     if (status === 'ACCEPTED' && id !== '') accepted.add(id);
-    return [
-      {
-        ...{ kind: 'arrival', ref: row.m!, number, atMs: Number(row.d ?? atMs), isSend: false, again: false },
-        ...{
-          isRepeat: false,
-          message: messageOf(user, account, topic, channel),
-          cost: Number(cost),
-          messageId: id || null,
-        },
-        really: really(status === 'ACCEPTED', limits, used),
-      },
-    ];
-  }
-
-  /** @param wasCounted what is known of that; null: it follows from the state, if that is still of this decision */
-  function sendOf({ fields: { m }, atMs }: Item, state: State, again: boolean, wasCounted: boolean | null): Arrival {
-    const { st, q, u, a, t, c, k, dm, x, us, cd } = state;
-    const isLastDecision = wasCounted === null ? Number(dm) === atMs : dm === null;
-    const counted = wasCounted ?? (COUNTED.includes(st!) || cd === '0');
     return {
-      ...{ kind: 'arrival', ref: m!, number: Number(q), atMs, isSend: true, again, isRepeat: false, messageId: null },
-      ...{ message: messageOf(u ?? '', a ?? '', t ?? '', c ?? ''), cost: Number(k ?? '1') },
-      really: isLastDecision ? really(counted, x, us) : null,
+      kind: 'arrival',
+      ref,
+      number,
+      atMs: decided === '' ? atMs : Number(decided),
+      message: messageOf(user, account, topic, channel),
+      cost: Number(cost),
+      isSend: false,
+      again: false,
+      messageId: id === '' ? null : id,
+      isRepeat: false,
+      really: really(status === 'ACCEPTED', limits, used),
     };
   }
 
-  function eventOf(item: Item, entry: Item['fields'] | undefined, state: State | undefined): PastEvent[] {
-    const { kind, fields, atMs, number } = item;
-    const ref = fields.m ?? '';
+  function send(kind: string, atMs: number, parts: Parts): Arrival {
+    const [, , , ref, beganAs, q, user, account, topic, channel, cost, decided, limits, used, counts, status] = parts;
+    const isNew = kind === 'send';
+    // Its state tells of its last decision alone.
+    const isLastDecision = isNew ? decided === '' : Number(decided) === atMs;
+    const counted = isNew ? beganAs === 'ENQUEUED' : COUNTED.includes(status) || counts === '0';
+    return {
+      kind: 'arrival',
+      ref,
+      number: Number(q),
+      atMs,
+      message: messageOf(user, account, topic, channel),
+      cost: cost === '' ? 1 : Number(cost),
+      isSend: true,
+      again: kind === 'again',
+      messageId: null,
+      isRepeat: false,
+      really: isLastDecision ? really(counted, limits, used) : null,
+    };
+  }
+
+  function asked(atMs: number, number: number, parts: Parts): Arrival {
+    const [, , , messageId, user, account, topic, channel, cost] = parts;
+    return {
+      kind: 'arrival',
+      ref: `asked ${number}`,
+      number,
+      atMs,
+      message: messageOf(user, account, topic, channel),
+      cost: Number(cost),
+      isSend: false,
+      again: false,
+      messageId,
+      isRepeat: true,
+      really: null,
+    };
+  }
+
+  function eventOf(parts: Parts): PastEvent | null {
+    const [kind, numberText, atText, ref, more] = parts;
+    const [number, atMs] = [Number(numberText), Number(atText)];
     switch (kind) {
-      case undefined:
-        if (isStreamId(ref)) {
-          if (entry !== undefined) return checkOf(item, entry);
-          lost(atMs);
-          return [];
-        }
-        if (fields.s === 'FILTERED') return [{ kind: 'filtered', ref, atMs, isFirst: true }];
-        // Its sender delays it: it is decided later.
-        if (fields.d === '') return [];
-        break;
+      case 'check':
+        return check(atMs, number, parts);
+      case 'send':
       case 'first':
       case 'again':
-        break;
+        return send(kind, atMs, parts);
       case 'filtered':
-        return [{ kind, ref, atMs, isFirst: fields.f === '1' }];
+        return { kind, ref, atMs, isFirst: more === '1' };
       case 'canceled':
-        return [{ kind, ref, atMs }];
+        return { kind, ref, atMs };
       case 'failed':
-        return [{ kind, ref, atMs, givesBack: fields.g === '1' }];
+        return { kind, ref, atMs, givesBack: more === '1' };
       case 'released':
-        return [{ kind, messageId: ref, atMs }];
-      case 'asked': {
+        return { kind, messageId: ref, atMs };
+      case 'asked':
         // What had become of it may be another thing, had it been decided otherwise before.
-        if (!accepted.has(ref)) {
-          lost(atMs);
-          return [];
-        }
-        const { u = '', a = '', o = '', c = '', x } = fields;
-        return [
-          {
-            ...{ kind: 'arrival', ref: `asked ${number}`, number, atMs, isSend: false, again: false },
-            ...{ isRepeat: true, message: messageOf(u, a, o, c), cost: Number(x), messageId: ref, really: null },
-          },
-        ];
-      }
+        if (accepted.has(ref)) return asked(atMs, number, parts);
+        lost(atMs);
+        return null;
       case 'reset': {
-        const values = JSON.parse(fields.v!) as Record<string, string>;
-        return [
-          {
-            ...{ kind, atMs, per: DIMENSIONS.filter((dimension) => values[dimension] !== undefined) },
-            period: fields.p as Period,
-            values: messageOf(values.user ?? '', values.account ?? '', values.topic ?? '', values.channel ?? ''),
-          },
-        ];
+        const given = JSON.parse(ref) as Partial<Record<Dimension, string>>;
+        const per = DIMENSIONS.filter((dimension) => given[dimension] !== undefined);
+        const { user = '', account = '', topic = '', channel = '' } = given;
+        return { kind, atMs, per, period: more as Period, values: messageOf(user, account, topic, channel) };
       }
+      case 'lost':
+        lost(atMs);
+        return null;
       default:
-        throw new Error(`the log has a mark of a kind that there is none of: ${kind}`);
+        throw new Error(`log_replay.lua answered what it cannot answer: ${kind}`);
     }
-    if (state === undefined) {
-      lost(atMs);
-      return [];
-    }
-    return [sendOf(item, state, kind === 'again', kind === undefined ? fields.s === 'ENQUEUED' : null)];
   }
 
   return {
-    async eventsOf(items: readonly Item[]): Promise<PastEvent[]> {
-      const reads = redis.pipeline();
-      const places = items.map(({ kind, fields: { m = '', s, d } }) => {
-        if (kind === undefined && isStreamId(m)) reads.xrange(keys.log, m, m);
-        else if (kind === undefined ? s !== 'FILTERED' && d !== '' : kind === 'first' || kind === 'again') {
-          reads.hmget(keys.send(m), ...STATE_FIELDS);
-        } else return null;
-        return reads.length - 1;
-      });
-      const found = ((reads.length === 0 ? null : await reads.exec()) ?? []).map(([error, value]) => {
-        if (error) throw error;
-        return value as unknown[];
-      });
-      const entries: (Item['fields'] | undefined)[] = [];
-      const states: (State | undefined)[] = [];
-      items.forEach(({ kind, fields: { m = '' } }, index) => {
-        const place = places[index];
-        if (place === null || place === undefined) return;
-        const value = found[place]!;
-        if (kind === undefined && isStreamId(m)) {
-          const [entry] = value as [string, string[]][];
-          entries[index] = entry === undefined ? undefined : streamEntry(entry).fields;
-        } else if (value[0] !== null) {
-          states[index] = Object.fromEntries(STATE_FIELDS.map((field, at) => [field, value[at]])) as State;
-        }
-      });
-      await learnLimits([...entries.map((entry) => entry?.limits), ...states.map((state) => state?.x)]);
-      return items.flatMap((item, index) => eventOf(item, entries[index], states[index]));
+    /** Adds the events of some replies. */
+    async read(texts: readonly string[], events: PastEvent[]): Promise<void> {
+      const all = texts.map((text) => text.split('\n') as unknown as Parts);
+      if (wantsReally) {
+        const hashes = new Set<string>();
+        for (const parts of all) if (parts.length > LIMITS_PART) hashes.add(parts[LIMITS_PART]);
+        await learnLimits(hashes);
+      }
+      for (const parts of all) {
+        const event = eventOf(parts);
+        if (event !== null) events.push(event);
+      }
     },
   };
 }
+
+/** The lines of a text, as lua/log_replay.lua says which there are; those of the longest. */
+type Parts = readonly [
+  ...[kind: string, number: string, at: string, string, string, string, string, string],
+  ...[string, string, string, string, limits: string, string, string, string],
+];
+/** Where the limits stand that a message was held against, of a check and of a send alike. */
+const LIMITS_PART = 12;

@@ -8,6 +8,7 @@ import { comparisonWords, notInForceWords, type ReplayedSpan, uncertaintyWords }
 import { readKnownAccounts } from '../store/accounts';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
+import type { Scripts } from '../store/scripts';
 import { type PastEvents, readPastEvents, type UnknownBefore } from './replay';
 
 /** What would be in force instead. */
@@ -75,6 +76,7 @@ const LONGEST_MS: Record<Exclude<Period, 'billing_period'>, number> = {
 /** Makes what tries changes. One is worked out at a time. */
 export function createWhatIfs(deps: {
   redis: RedisClient;
+  scripts: Scripts;
   keys: Keys;
   /** How long a send waits for room at most, in milliseconds. */
   holdMaxMs: number;
@@ -89,7 +91,7 @@ export function createWhatIfs(deps: {
   /** How many rows and marks are read at most; absent: as many as the reader reads. */
   most?: number | undefined;
 }): WhatIfs {
-  const { redis, keys, holdMaxMs, idempotencyTtlMs, nowMs, monotonicMs, pause, most } = deps;
+  const { redis, scripts, keys, holdMaxMs, idempotencyTtlMs, nowMs, monotonicMs, pause, most } = deps;
   let isBusy = false;
 
   /** Limits as they are now: what is in force may change meanwhile. */
@@ -136,7 +138,7 @@ export function createWhatIfs(deps: {
 
     const needMs =
       Math.min(...[before, after].map((planner) => neededFromMs(planner, askedFromMs, holdMaxMs))) - idempotencyTtlMs;
-    const past = await readPastEvents({ redis, keys, pause, ...(most === undefined ? {} : { most }) }, needMs);
+    const past = await readPastEvents({ redis, scripts, keys, pause, ...(most === undefined ? {} : { most }) }, needMs);
     const accounts = await accountsOf(past, [before, after]);
     const fromMs = Math.min(toMs, Math.max(askedFromMs, past.readFromMs));
     const comparison = await inStretches(

@@ -26,6 +26,7 @@ export const SCRIPT_NAMES = [
   'account_write',
   'log_index',
   'log_page',
+  'log_replay',
   'log_trim',
   'send',
   'send_begin',

@@ -344,7 +344,13 @@ describe('sendgate limits', () => {
     ...deps,
     whatIfs: async () =>
       createWhatIfs({
-        ...{ redis: t.redis, keys: t.keys, nowMs: () => Date.now() + 1_000, monotonicMs: () => performance.now() },
+        ...{
+          redis: t.redis,
+          scripts: t.scripts,
+          keys: t.keys,
+          nowMs: () => Date.now() + 1_000,
+          monotonicMs: () => performance.now(),
+        },
         ...{ pause: nextTurn, holdMaxMs: 86_400_000, idempotencyTtlMs: 86_400_000 },
       }),
   });

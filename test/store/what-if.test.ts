@@ -31,9 +31,17 @@ async function open(limits: readonly Limit[], log: 'all' | 'throttled' = 'all'):
   return t;
 }
 
-function whatIfsOf({ redis, keys, clock }: TestSends, most?: number) {
+function whatIfsOf({ redis, scripts, keys, clock }: TestSends, most?: number) {
   return createWhatIfs({
-    ...{ redis, keys, nowMs: () => clock.nowMs() + 1, monotonicMs: () => performance.now(), pause: nextTurn, most },
+    ...{
+      redis,
+      scripts,
+      keys,
+      nowMs: () => clock.nowMs() + 1,
+      monotonicMs: () => performance.now(),
+      pause: nextTurn,
+      most,
+    },
     ...{ holdMaxMs: HOLD_MAX_MS, idempotencyTtlMs: DAY_MS },
   });
 }
@@ -149,7 +157,10 @@ async function simulate(t: TestSends, limits: readonly Limit[]): Promise<{ fates
   const set = createLimitSet();
   for (const limit of limits) set.put(limit);
   const calendars = createCalendarCache(10);
-  const { events, knownFromMs } = await readPastEvents({ redis: t.redis, keys: t.keys, pause: nextTurn }, 0);
+  const { events, knownFromMs } = await readPastEvents(
+    { redis: t.redis, scripts: t.scripts, keys: t.keys, pause: nextTurn },
+    0,
+  );
   const fates = new Map<string, { fate: Fate; isCertain: boolean }>();
   const canceled = new Set<string>();
   const simulator = createSimulator({

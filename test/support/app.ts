@@ -204,7 +204,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     members,
     accounts: createAccounts({ redis, scripts, keys }),
     whatIfs: createWhatIfs({
-      ...{ redis, keys, nowMs: () => clock.nowMs(), monotonicMs, pause: nextTurn },
+      ...{ redis, scripts, keys, nowMs: () => clock.nowMs(), monotonicMs, pause: nextTurn },
       ...{ holdMaxMs: 86_400_000, idempotencyTtlMs },
     }),
     accountSettings,

@@ -19,10 +19,18 @@ export interface Unknown {
 
 const DAY_MS = 86_400_000;
 
-/** What a change would have done, in a sentence: "Over the last 7 days this would have throttled 214 messages of 31 users". */
-export function comparisonWords(comparison: Comparison, span: ReplayedSpan): string {
+/**
+ * What a change would have done, in a sentence: "Over the last 7 days this would have throttled 214 messages of 31 users".
+ * @param unloggedMs when a check was last counted that is not in the log, in epoch milliseconds; null for never
+ */
+export function comparisonWords(comparison: Comparison, span: ReplayedSpan, unloggedMs: number | null): string {
+  const words = wordsOf(comparison, spanWords(span));
+  const misses = unloggedMs !== null && unloggedMs >= span.fromMs;
+  return misses ? `${words} Accepted checks were not logged: it may have been more.` : words;
+}
+
+function wordsOf(comparison: Comparison, over: string): string {
   const { messages, before, after } = comparison;
-  const over = spanWords(span);
   if (messages === 0) return `${over} there is no message in the log that could be decided again.`;
   const isSame = [comparison.newlyThrottled, comparison.noLongerThrottled, comparison.newlyDelayed]
     .concat(comparison.noLongerDelayed)

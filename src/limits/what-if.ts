@@ -81,8 +81,8 @@ const NONE: readonly PlannedLimit[] = [];
 const newFate = (): Fate => ({ throttled: false, waited: false, isCertain: true, exceeded: NONE, doubtful: NONE });
 
 /**
- * Decides past events again, by what is in force and by what would be, and compares what becomes of messages that were
- * decided first in `[fromMs, toMs)`. It yields after each event, and more often where many have waited: whoever runs it can
+ * Decides past events again, by what is in force and by what would be, and compares what has become by `toMs` of messages
+ * that were decided first at `fromMs` or later. It yields after each event, and more often where many have waited: whoever runs it can
  * let others go first.
  *
  * @param input.events in the order in which they happened
@@ -102,36 +102,37 @@ export function* compareReplay(input: {
 }): Generator<void, Comparison> {
   const { events, fromMs, toMs, before, after } = input;
   const replayed = new Map<string, Replayed>();
-  /** The last message with a check's id: one that is only asked again is the same. */
   const checks = new Map<string, { ref: string; message: Message; cost: number }>();
-  const simulators = (['before', 'after'] as const).map((side) =>
-    createSimulator({
+  for (const event of events) {
+    yield;
+    if (event.kind !== 'arrival' || event.atMs < fromMs) continue;
+    const { ref, message, messageId, cost, isRepeat } = event;
+    if (!isRepeat) {
+      if (!replayed.has(ref)) replayed.set(ref, { message, before: newFate(), after: newFate() });
+      if (messageId !== null) checks.set(messageId, { ref, message, cost });
+      continue;
+    }
+    // A check that is only asked again is the same message.
+    const asked = checks.get(messageId!);
+    const one = asked?.message === message && asked.cost === cost ? replayed.get(asked.ref) : undefined;
+    if (one !== undefined) replayed.set(ref, one);
+  }
+  // One after the other: what a simulator knows of counters and messages takes far more memory than what comes of it.
+  for (const side of ['before', 'after'] as const) {
+    const simulator = createSimulator({
       ...input,
       planner: input[side],
       decided(decision) {
         const one = replayed.get(decision.ref);
         if (one !== undefined) take(one[side], decision);
       },
-    }),
-  );
-
-  for (const event of events) {
-    if (event.kind === 'arrival' && event.atMs >= fromMs && event.atMs < toMs) {
-      const { ref, message, messageId, cost } = event;
-      const asked = messageId === null || !event.isRepeat ? undefined : checks.get(messageId);
-      if (event.isRepeat) {
-        const same = asked !== undefined && asked.message === message && asked.cost === cost;
-        const one = same ? replayed.get(asked.ref) : undefined;
-        if (one !== undefined) replayed.set(ref, one);
-      } else {
-        if (!replayed.has(ref)) replayed.set(ref, { message, before: newFate(), after: newFate() });
-        if (messageId !== null) checks.set(messageId, { ref, message, cost });
-      }
+    });
+    for (const event of events) {
+      for (const _ of simulator.take(event)) yield;
+      yield;
     }
-    for (const simulator of simulators) for (const _ of simulator.take(event)) yield;
-    yield;
+    for (const _ of simulator.letGo(toMs)) yield;
   }
-  for (const simulator of simulators) for (const _ of simulator.letGo(toMs)) yield;
   return yield* countUp(new Set(replayed.values()), before, after);
 }
 
@@ -274,10 +275,19 @@ function addAffected(
 }
 
 function mostAffected(all: ReadonlyMap<string, Affected>): Affected[] {
-  return [...all.values()]
-    .filter(({ messages }) => messages > 0)
-    .sort((a, b) => b.messages - a.messages || b.throttledAfter - a.throttledAfter || (a.id < b.id ? -1 : 1))
-    .slice(0, NAMED_MAX);
+  const compare = (a: Affected, b: Affected) =>
+    a.messages - b.messages || a.throttledAfter - b.throttledAfter || (a.id < b.id ? 1 : -1);
+  const first: Affected[] = [];
+  // There may be a great many, of which few are named.
+  for (const one of all.values()) {
+    if (one.messages === 0) continue;
+    let place = first.length;
+    while (place > 0 && compare(one, first[place - 1]!) > 0) place -= 1;
+    if (place === NAMED_MAX) continue;
+    first.splice(place, 0, one);
+    if (first.length > NAMED_MAX) first.pop();
+  }
+  return first;
 }
 
 function limitTallies(

@@ -143,7 +143,17 @@ export function createWhatIfs(deps: {
     const fromMs = Math.min(toMs, Math.max(askedFromMs, past.readFromMs));
     const comparison = await inStretches(
       compareReplay({
-        ...{ ...past, fromMs, toMs, before, after, names: keys, holdMaxMs, idempotencyTtlMs },
+        // What has happened by the time that it was read has happened.
+        ...{
+          ...past,
+          fromMs,
+          toMs: Math.max(toMs, past.events.at(-1)?.atMs ?? 0),
+          before,
+          after,
+          names: keys,
+          holdMaxMs,
+          idempotencyTtlMs,
+        },
         accountOf: (id) => accounts.get(id),
       }),
     );
@@ -153,7 +163,7 @@ export function createWhatIfs(deps: {
     const whatIf: WhatIf = {
       ...{ span, comparison, unloggedMs, events: events.length },
       known: why === null ? null : { fromMs: knownFromMs, why },
-      summary: comparisonWords(comparison, span),
+      summary: comparisonWords(comparison, span, unloggedMs),
       notes: [
         ...uncertaintyWords(comparison, span, why === null ? null : { knownFromMs, why }, unloggedMs),
         ...idle.map(notInForceWords),

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { DIMENSIONS, type Dimension, type Message, type Period } from '../limits/limit';
 import type { Arrival, PastEvent } from '../limits/simulate';
 import type { RedisClient } from '../store/connection';
@@ -35,8 +36,17 @@ export interface PastEvents {
 
 /** How many rows and marks are read together: Redis is held for about a millisecond. */
 const TOGETHER = 128;
-/** The most rows and marks of one reading, the newest ones: what is read is in memory. */
-export const READ_MAX = 250_000;
+/** The most rows and marks of one reading, the newest ones. */
+const READ_MAX = 250_000;
+/** What each of them takes in memory until it has been decided again, at worst, in bytes; and how much of it may be used. */
+const BYTES_EACH = 3_000;
+const MEMORY_PART = 0.5;
+
+/** How many rows and marks are read at most: what is read, and what is worked out from it, is in memory. */
+export function readableNow(): number {
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  return Math.min(READ_MAX, Math.max(1, Math.floor(((limit - used) * MEMORY_PART) / BYTES_EACH)));
+}
 
 /** What a send can be only after it was accepted; a canceled one may have been or not. */
 const COUNTED = ['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE'];
@@ -48,10 +58,10 @@ const COUNTED = ['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE'];
  * @throws whatever Redis fails with
  */
 export async function readPastEvents(
-  deps: { redis: RedisClient; scripts: Scripts; keys: Keys; most?: number; pause: () => Promise<void> },
+  deps: { redis: RedisClient; scripts: Scripts; keys: Keys; most: number; pause: () => Promise<void> },
   needMs: number,
 ): Promise<PastEvents> {
-  const { redis, scripts, keys, most = READ_MAX, pause } = deps;
+  const { redis, scripts, keys, most, pause } = deps;
   const meta = await redis.hmget(keys.logMeta, 'last', 'trimmed', 'trimmed_ms', 'unlogged_ms');
   const [last, trimmed, trimmedMs, unloggedMs] = meta.map((text) => (text === null ? null : Number(text)));
 

@@ -9,7 +9,7 @@ import { readKnownAccounts } from '../store/accounts';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import type { Scripts } from '../store/scripts';
-import { type PastEvents, readPastEvents, type UnknownBefore } from './replay';
+import { type PastEvents, readableNow, readPastEvents, type UnknownBefore } from './replay';
 
 /** What would be in force instead. */
 export interface Change {
@@ -88,7 +88,7 @@ export function createWhatIfs(deps: {
   monotonicMs: () => number;
   /** Lets others go first. */
   pause: () => Promise<void>;
-  /** How many rows and marks are read at most; absent: as many as the reader reads. */
+  /** How many rows and marks are read at most; absent: as many as there is memory for. */
   most?: number | undefined;
 }): WhatIfs {
   const { redis, scripts, keys, holdMaxMs, idempotencyTtlMs, nowMs, monotonicMs, pause, most } = deps;
@@ -138,7 +138,7 @@ export function createWhatIfs(deps: {
 
     const needMs =
       Math.min(...[before, after].map((planner) => neededFromMs(planner, askedFromMs, holdMaxMs))) - idempotencyTtlMs;
-    const past = await readPastEvents({ redis, scripts, keys, pause, ...(most === undefined ? {} : { most }) }, needMs);
+    const past = await readPastEvents({ redis, scripts, keys, pause, most: most ?? readableNow() }, needMs);
     const accounts = await accountsOf(past, [before, after]);
     const fromMs = Math.min(toMs, Math.max(askedFromMs, past.readFromMs));
     const comparison = await inStretches(

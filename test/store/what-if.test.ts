@@ -158,7 +158,7 @@ async function simulate(t: TestSends, limits: readonly Limit[]): Promise<{ fates
   for (const limit of limits) set.put(limit);
   const calendars = createCalendarCache(10);
   const { events, knownFromMs } = await readPastEvents(
-    { redis: t.redis, scripts: t.scripts, keys: t.keys, pause: nextTurn },
+    { redis: t.redis, scripts: t.scripts, keys: t.keys, most: 1_000, pause: nextTurn },
     0,
   );
   const fates = new Map<string, { fate: Fate; isCertain: boolean }>();

@@ -109,6 +109,8 @@ interface Queue {
   waiting: Heap<{ one: Simulated; turn: number }>;
   /** When to look at them, in epoch milliseconds. */
   lookMs: number;
+  /** Whether it may be certain of any of them what has become of it. */
+  mayBeCertain: boolean;
 }
 
 const NONE: readonly PlannedLimit[] = [];
@@ -324,10 +326,11 @@ export function createSimulator(deps: {
       const waiting = createHeap<{ one: Simulated; turn: number }>(
         (a, b) => a.one.sinceMs < b.one.sinceMs || (a.one.sinceMs === b.one.sinceMs && a.one.number < b.one.number),
       );
-      queue = { waiting, lookMs: Number.POSITIVE_INFINITY };
+      queue = { waiting, lookMs: Number.POSITIVE_INFINITY, mayBeCertain: false };
       queues.set(counter, queue);
     }
     queue.waiting.push({ one, turn: one.turn });
+    queue.mayBeCertain ||= one.isCertain;
     look(counter, Math.min(counter.endMs, one.sinceMs + holdMaxMs));
   }
 
@@ -347,16 +350,11 @@ export function createSimulator(deps: {
   }
 
   function doubtAll(counter: SimulatedCounter, atMs: number): void {
-    const waiting = queues.get(counter)?.waiting;
-    if (waiting === undefined) return;
-    const all: { one: Simulated; turn: number }[] = [];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      if (next.turn === next.one.turn) all.push(next);
-    }
-    for (const each of all) {
-      doubt(each.one, atMs);
-      waiting.push(each);
-    }
+    const queue = queues.get(counter);
+    // Nobody becomes certain while it waits.
+    if (!queue?.mayBeCertain) return;
+    for (const { one, turn } of queue.waiting.values()) if (turn === one.turn) doubt(one, atMs);
+    queue.mayBeCertain = false;
   }
 
   /** Plans to look at a counter's queue, if there is one, unless that is planned for sooner. */

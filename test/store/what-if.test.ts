@@ -288,6 +288,49 @@ describe('what a change would have done is what really becomes of the same messa
   });
 });
 
+test('a send that waits goes when the window of its limit ends, as it does for real; and one that its sender delays when it is due', async () => {
+  const limit = limitOf({ id: 'u', per: ['user'], period: 'billing_period', max: 2, on_exceeded: 'defer' });
+  const [without, under] = [await open([]), await open([limit])];
+  // A billing period that ends in a moment.
+  const anchorMs = Date.now() + 1_500;
+  for (const t of [without, under]) {
+    await t.settings({ billing_anchor: new Date(anchorMs).toISOString().slice(0, 23) });
+    await holdFor(t);
+  }
+  const ids: string[] = [];
+  for (let times = 0; times < 5; times += 1) {
+    await without.send({ user: 'ann' });
+    ids.push(await under.send({ user: 'ann' }));
+  }
+  for (const t of [without, under]) {
+    await t.send({ user: 'bob' }, { dueMs: anchorMs - 700 });
+    const canceled = await t.send({ user: 'bob' }, { dueMs: anchorMs + 60_000 });
+    await t.actions.cancel(canceled, ACTOR);
+  }
+  const statuses = () => Promise.all(ids.map((id) => under.status(id)));
+  await until(async () => (await statuses()).filter((status) => status === 'ENQUEUED').length === 4);
+  await settled(under);
+  const really = (await statuses()).map(fateOf);
+  expect(really).toEqual(['accepted', 'accepted', 'accepted', 'accepted', 'held']);
+  const { fates, certain } = await simulate(without, [limit]);
+  expect(fates).toEqual([...really, 'accepted']);
+  expect(certain).toEqual(Array(6).fill(true));
+  const { comparison } = await tryOut(without, [limit]);
+  expect(comparison).toMatchObject({
+    messages: 6,
+    after: { throttled: { messages: 0 }, delayed: { messages: 3, users: 1 } },
+  });
+});
+
+test('a message that was filtered stays so', async () => {
+  const t = await open([]);
+  await t.settings({ require_membership: true });
+  await check(t, 'bob', { account: 'acme' });
+  await t.send({ user: 'bob', account: 'acme' });
+  const whatIf = await tryOut(t, [perUser(0)]);
+  expect(whatIf.comparison).toMatchObject({ messages: 0, uncertain: { messages: 0 } });
+});
+
 const check = (t: TestSends, user: string, rest: Partial<Message> = {}) =>
   t.gate.check({ message: messageTo(user, rest), messageId: null, cost: 1, dry: false, atMs: null });
 const times = async (count: number, work: () => Promise<unknown>) => {
@@ -389,6 +432,20 @@ test('of a window that began before the log it says so, and of one that began af
   // The billing period began when the log did not miss anything any more.
   const billing = await tryOut(t, [perUser(3, { period: 'billing_period' })]);
   expect(billing.comparison).toMatchObject({ after: { throttled: { messages: 1 } }, uncertain: { messages: 0 } });
+});
+
+test('what is trimmed is known to be gone also where it was no message', async () => {
+  const t = await open([]);
+  await t.gate.check({ message: messageTo('ann'), messageId: 'c', cost: 1, dry: false, atMs: null });
+  await nextMillisecond(t);
+  const releasedMs = Date.now();
+  await t.gate.release('c');
+  await nextMillisecond(t);
+  const { redis, scripts, keys } = t;
+  await trimLogs({ redis, scripts, keys, nowMs: Date.now() + 1, logMaxAgeMs: 0, logMaxMessages: 9 });
+  const past = await readPastEvents({ redis, scripts, keys, most: 1_000, pause: nextTurn }, 0);
+  expect(past).toMatchObject({ events: [], unknownBefore: 'log_trimmed' });
+  expect(past.knownFromMs).toBeGreaterThan(releasedMs);
 });
 
 test('that checks were counted and not logged is said, and nothing that depends on it is called certain', async () => {

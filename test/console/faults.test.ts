@@ -54,7 +54,7 @@ const VIEWS: Record<string, View> = {
   usage: { path: '/usage?user=ann', shows: (page) => page.locator('.limit-bar').first(), field: 'Topic' },
   members: { path: '/members?user=ann', shows: (page) => page.getByText('acme').first(), field: null },
   'the audit trail': { path: '/audit', shows: (page) => page.locator('tr[data-index]').first(), field: null },
-  settings: { path: '/settings', shows: (page) => page.getByLabel('Time zone').first(), field: 'Billing anchor' },
+  settings: { path: '/settings', shows: (page) => page.getByLabel('Time zone').first(), field: 'Exempt topics' },
 };
 
 const TYPED = 'typed-by-hand';
@@ -64,6 +64,9 @@ async function open(view: View, key: string | null = CONSOLE_KEY): Promise<Conso
   return openConsole(browser, server.url, view.path.replace('ID', body.results[0].log_id), { key });
 }
 
+/** A list of suggestions has the name of its field, too. */
+const fieldOf = (page: Page, name: string) => page.getByLabel(name).and(page.locator('input, textarea')).last();
+
 /** Opens every view, and types where something can be typed. */
 async function openAll(): Promise<[view: View, opened: ConsolePage][]> {
   const all: [View, ConsolePage][] = [];
@@ -71,7 +74,7 @@ async function openAll(): Promise<[view: View, opened: ConsolePage][]> {
     const opened = await open(view);
     await view.shows(opened.page).waitFor();
     if (view.field !== null) {
-      const field = opened.page.getByLabel(view.field).last();
+      const field = fieldOf(opened.page, view.field);
       await field.fill(TYPED);
     }
     all.push([view, opened]);
@@ -80,7 +83,10 @@ async function openAll(): Promise<[view: View, opened: ConsolePage][]> {
 }
 
 async function expectKept({ field }: View, page: Page): Promise<void> {
-  if (field !== null) expect(await page.getByLabel(field).last().inputValue()).toBe(TYPED);
+  if (field === null) return;
+  // What is typed into a field for several becomes one of them once the field is left.
+  if ((await page.getByText(TYPED, { exact: true }).count()) > 0) return;
+  expect({ field, value: await fieldOf(page, field).inputValue() }).toEqual({ field, value: TYPED });
 }
 
 test('a session that ends asks for the key over the view, keeps what was typed, and goes on', async () => {

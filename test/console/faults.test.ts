@@ -69,17 +69,14 @@ const fieldOf = (page: Page, name: string) => page.getByLabel(name).and(page.loc
 
 /** Opens every view, and types where something can be typed. */
 async function openAll(): Promise<[view: View, opened: ConsolePage][]> {
-  const all: [View, ConsolePage][] = [];
-  for (const view of Object.values(VIEWS)) {
-    const opened = await open(view);
-    await view.shows(opened.page).waitFor();
-    if (view.field !== null) {
-      const field = fieldOf(opened.page, view.field);
-      await field.fill(TYPED);
-    }
-    all.push([view, opened]);
-  }
-  return all;
+  return Promise.all(
+    Object.values(VIEWS).map(async (view): Promise<[View, ConsolePage]> => {
+      const opened = await open(view);
+      await view.shows(opened.page).waitFor();
+      if (view.field !== null) await fieldOf(opened.page, view.field).fill(TYPED);
+      return [view, opened];
+    }),
+  );
 }
 
 async function expectKept({ field }: View, page: Page): Promise<void> {
@@ -90,7 +87,7 @@ async function expectKept({ field }: View, page: Page): Promise<void> {
 }
 
 test('a session that ends asks for the key over the view, keeps what was typed, and goes on', async () => {
-  for (const [view, { page, context, faults }] of await openAll()) {
+  async function signInAgain([view, { page, context, faults }]: [View, ConsolePage]): Promise<void> {
     await context.clearCookies();
     const dialog = page.getByRole('dialog', { name: 'Your session has ended' });
     await dialog.waitFor();
@@ -104,6 +101,7 @@ test('a session that ends asks for the key over the view, keeps what was typed, 
     await expectKept(view, page);
     expect(faults).toEqual([]);
   }
+  await Promise.all((await openAll()).map(signInAgain));
 });
 
 test('while Redis does not answer every view says so, keeps what was typed, and goes on by itself', async () => {
@@ -147,7 +145,7 @@ test('while Sendgate is gone every view says so, keeps what was typed, and goes 
 });
 
 test('who waits long for an answer is told so, and then gets it', async () => {
-  for (const view of Object.values(VIEWS)) {
+  async function wait(view: View): Promise<void> {
     const opened = await open(view, null);
     const { page, context } = opened;
     await page.getByLabel('API key').waitFor();
@@ -171,4 +169,5 @@ test('who waits long for an answer is told so, and then gets it', async () => {
     expect(opened.faults).toEqual([]);
     await opened.close();
   }
+  await Promise.all(Object.values(VIEWS).map(wait));
 });

@@ -175,6 +175,7 @@ test('below 900 px the sidebar is a drawer behind a button, and everything is re
 
   // A row is opened, and closed again, without a mouse.
   await page.getByRole('link', { name: 'Logs' }).press('Enter');
+  await page.getByRole('heading', { name: 'Logs', level: 1 }).waitFor();
   await page.locator('tr[data-index]').first().getByRole('button').press('Enter');
   await page.getByTestId('why').waitFor();
   await page.keyboard.press('Escape');

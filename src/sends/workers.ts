@@ -102,9 +102,15 @@ export function startWorkers(deps: {
   };
 }
 
-/** A rate per second, also one below 1, as so many in so many milliseconds. */
-function limiterOf(ratePerSecond: number): { max: number; duration: number } {
-  return ratePerSecond >= 1
-    ? { max: Math.floor(ratePerSecond), duration: Math.round((Math.floor(ratePerSecond) / ratePerSecond) * 1_000) }
-    : { max: 1, duration: Math.round(1_000 / ratePerSecond) };
+/** The most windows of a rate that a second is cut into. */
+const WINDOWS_PER_SECOND = 100;
+
+/**
+ * A rate per second, as so many attempts in so many milliseconds. Spread over the second, up to 100 of them each by itself:
+ * in no second there are more then, wherever it begins. With windows as long as a second there might be twice as many, at
+ * the end of one and the beginning of the next.
+ */
+export function limiterOf(ratePerSecond: number): { max: number; duration: number } {
+  const max = Math.ceil(ratePerSecond / WINDOWS_PER_SECOND);
+  return { max, duration: Math.ceil((max / ratePerSecond) * 1_000) };
 }

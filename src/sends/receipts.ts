@@ -24,9 +24,9 @@ export type RecordReceipt = (receipt: ProviderReceipt) => Promise<ReceiptEnd>;
 
 /**
  * How long a receipt is kept whose message is not known to have been sent, in milliseconds: it may be faster than the
- * worker that records what the provider answered.
+ * worker that records what the provider answered. No longer: where receipts are not signed, anybody can have them kept.
  */
-const EARLY_MS = 15 * 60_000;
+const EARLY_MS = 60_000;
 
 /** As of lua/lib/receipt.lua. */
 const STAGE_LETTERS = { accepted: 'a', buffered: 'b', unknown: 'u', delivered: 'd', failed: 'f' } as const;

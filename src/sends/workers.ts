@@ -102,15 +102,19 @@ export function startWorkers(deps: {
   };
 }
 
-/** The most windows of a rate that a second is cut into. */
-const WINDOWS_PER_SECOND = 100;
+/**
+ * How many windows make a second, about, and one more: that many may have a part in a second that begins in one of them.
+ * Shorter ones would lose more of the rate, as workers have to wake up for each.
+ */
+const WINDOWS_IN_A_SECOND = 11;
 
 /**
- * A rate per second, as so many attempts in so many milliseconds. Spread over the second, up to 100 of them each by itself:
- * in no second there are more then, wherever it begins. With windows as long as a second there might be twice as many, at
- * the end of one and the beginning of the next.
+ * A rate per second, as so many attempts in so many milliseconds: such that in no second there are more, wherever it
+ * begins. With windows as long as a second there might be twice as many, at the end of one and the beginning of the next.
+ * A window begins with the first attempt in it: of one attempt each, windows may be as long as the rate says.
  */
 export function limiterOf(ratePerSecond: number): { max: number; duration: number } {
-  const max = Math.ceil(ratePerSecond / WINDOWS_PER_SECOND);
-  return { max, duration: Math.ceil((max / ratePerSecond) * 1_000) };
+  const max = Math.max(1, Math.floor(ratePerSecond / WINDOWS_IN_A_SECOND));
+  const windowsPerSecond = max === 1 ? ratePerSecond : ratePerSecond / max - 1;
+  return { max, duration: Math.ceil(1_000 / windowsPerSecond) };
 }

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
 import { isGsm7 } from '../../src/sends/providers/gsm7';
 import { VONAGE_CODES, VONAGE_RECEIPT_CODES, vonageCode } from '../../src/sends/providers/vonage-codes';
 import { readVonageReceipt } from '../../src/sends/providers/vonage-receipt';
@@ -30,6 +33,16 @@ describe('the codes of Vonage', () => {
   test('that are not known are tried again: nothing was sent with them', () => {
     expect(vonageCode('13')).toMatchObject({ kind: 'retry', code: '13', name: 'unknown' });
   });
+});
+
+test('the documentation has every code, with its name and what becomes of the message', () => {
+  const document = readFileSync(join(__dirname, '../../docs/vonage.md'), 'utf8');
+  const row = (kind: string) => {
+    const some = [...VONAGE_CODES.values()].filter((one) => one.kind === kind);
+    return `| ${some.map(({ code }) => code).join(', ')} | ${some.map(({ name }) => name).join(', ')} |`;
+  };
+  for (const kind of ['retry', 'account', 'request', 'recipient']) expect(document).toContain(row(kind));
+  for (const { code, name } of VONAGE_RECEIPT_CODES.values()) expect(document).toContain(`| ${code} | ${name}: `);
 });
 
 describe('the alphabet of GSM', () => {
@@ -170,12 +183,39 @@ describe('a receipt of Vonage', () => {
   });
 });
 
-test.each([
-  [30, { max: 1, duration: 34 }],
-  [1, { max: 1, duration: 1_000 }],
-  [0.5, { max: 1, duration: 2_000 }],
-  [100, { max: 1, duration: 10 }],
-  [1_000, { max: 10, duration: 10 }],
-])('a rate of %d a second is spread over it', (rate, limiter) => {
-  expect(limiterOf(rate)).toEqual(limiter);
+describe('a rate', () => {
+  test.each([
+    [30, { max: 2, duration: 72 }],
+    [1, { max: 1, duration: 1_000 }],
+    [0.5, { max: 1, duration: 2_000 }],
+    [10, { max: 1, duration: 100 }],
+    [1_000, { max: 90, duration: 99 }],
+  ])('of %d a second is cut into windows of a tenth of it', (rate, limiter) => {
+    expect(limiterOf(rate)).toEqual(limiter);
+  });
+
+  test('is not exceeded in any second, whenever attempts are asked for', () => {
+    const pauses = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 150 })), {
+      minLength: 200,
+      maxLength: 400,
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 120 }), pauses, (rate, pausesMs) => {
+        // As BullMQ does: a window begins with the first attempt in it.
+        const { max, duration } = limiterOf(rate);
+        const begunMs: number[] = [];
+        let [nowMs, windowEndMs, inWindow] = [0, 0, 0];
+        for (const pauseMs of pausesMs) {
+          nowMs += pauseMs;
+          if (nowMs >= windowEndMs) [windowEndMs, inWindow] = [nowMs + duration, 0];
+          else if (inWindow === max) [nowMs, windowEndMs, inWindow] = [windowEndMs, windowEndMs + duration, 0];
+          inWindow += 1;
+          begunMs.push(nowMs);
+        }
+        for (let index = rate; index < begunMs.length; index += 1) {
+          expect(begunMs[index]! - begunMs[index - rate]!).toBeGreaterThanOrEqual(1_000);
+        }
+      }),
+    );
+  });
 });

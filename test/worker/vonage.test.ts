@@ -239,6 +239,7 @@ describe('an answer that is not of the SMS API', () => {
     ['parts without a status', json({ messages: [{ 'message-id': '0A' }] })],
     ['parts that are none', json({ messages: [null] })],
     ['a status that is none', json({ messages: [{ status: 'fine' }] })],
+    ['a status in a list', json({ messages: [{ status: ['0'] }] })],
     ['more than is read', `{"messages":[${'{"status":"0"},'.repeat(10_000)}{"status":"0"}]}`],
   ])('but %s, with a 200, is tried again: nobody can know', async (_what, body) => {
     answering(200, body);

@@ -134,7 +134,7 @@ function partsOf(body: string): Part[] | null {
   const parts: Part[] = [];
   for (const message of messages) {
     const { status, 'message-id': id, 'error-text': errorText } = (message ?? {}) as JsonObject;
-    if (!/^\d{1,4}$/.test(`${status}`)) return null;
+    if ((typeof status !== 'string' && typeof status !== 'number') || !/^\d{1,4}$/.test(`${status}`)) return null;
     parts.push({
       status: `${status}`,
       id: typeof id === 'string' && id !== '' && id.length <= PART_ID_CHARACTERS ? id : null,

@@ -345,7 +345,12 @@ function Limits({
   );
 }
 
-const EVENT_LABELS: Record<string, string> = { RETRYING: 'Failed, tried again', REDELIVERED: 'Begun again' };
+const EVENT_LABELS: Record<string, string> = {
+  RETRYING: 'Failed, tried again',
+  REDELIVERED: 'Begun again',
+  STOPPED: 'The provider was stopped',
+  RECEIPT: 'The provider said more',
+};
 
 /** Details that have a place of their own, or say nothing to a person. */
 const DETAILS_LEFT_OUT: ReadonlySet<string> = new Set(['id', 'ts', 'type']);

@@ -146,7 +146,8 @@ end
 
 -- What a message that waits, or is sent again, had of its last decision.
 local WAITING_FIELDS = { 'st', 'q', 'ev', 'ol', 'n', 'hb', 'hs', 'du', 'r' }
-local LAST_FIELDS = { 'hb', 'hs', 'du', 'ph', 'cd', 'x', 'us', 'er', 'rs', 'tries', 'sn', 'rf' }
+local LAST_FIELDS =
+  { 'hb', 'hs', 'du', 'ph', 'cd', 'x', 'us', 'er', 'ec', 'rs', 'tries', 'sn', 'dl', 'rf', 'pt', 'sp' }
 
 local blocked = false
 local next_key = 4

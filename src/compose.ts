@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { createKeyRing, type Schedule } from './access/key-ring';
 import { type AccessMode, accessMode, accessModeWords } from './access/mode';
-import { type Config, configuredProviders } from './config';
+import { type Config, configuredProviders, routingOf } from './config';
 import { createDegradedAnswers } from './gate/degraded';
 import { createGate } from './gate/gate';
 import { createLocalShare } from './gate/local-share';
@@ -16,6 +16,7 @@ import { mountConsole } from './http/console';
 import { ListenError, type Listener, listen } from './http/listener';
 import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
+import type { VonageReceipts } from './http/routes/receipts';
 import { Refusal, type Service } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
 import { parseApart } from './limits-file/parse-apart';
@@ -40,12 +41,14 @@ import { createDecideSend, type DecideSend } from './sends/decide';
 import { type DepthWatch, watchDepths } from './sends/depths';
 import { type Hold, startHold } from './sends/hold';
 import { pooledRandomBytes } from './sends/ids';
-import { createProcessAttempt } from './sends/process';
+import { createProcessAttempt, type StoppedProvider } from './sends/process';
 import { createLogProvider } from './sends/providers/log';
 import { PROVIDER_NAMES } from './sends/providers/names';
 import type { Provider } from './sends/providers/provider';
+import { createVonageProvider } from './sends/providers/vonage';
 import { createWebhookProvider } from './sends/providers/webhook';
 import { openQueues, type Queues } from './sends/queue';
+import { createRecordReceipt } from './sends/receipts';
 import { type Relay, startRelay } from './sends/relay';
 import { createSendStore, type SendStore } from './sends/store';
 import { isJobTakenOver, startWorkers, type Workers } from './sends/workers';
@@ -320,12 +323,28 @@ function composeQueues(config: Config, redis: RedisClient, keys: Keys, onTrouble
   return openQueues({ redis, keys, providers: PROVIDER_NAMES, keepJobs: config.queueKeepJobs, onTrouble });
 }
 
+/** The phone number in a user's profile, or null. */
+type PhoneOf = (userId: string) => Promise<string | null>;
+
+// MERGE: profiles of users come from another branch. Until it is merged no user has one, and so no number.
+const phoneOfNobody: PhoneOf = async () => null;
+
+/** The rates of providers that have one: so many attempts a second are begun by all workers together. */
+function providerRates({ providerRates: rates, vonageRate }: Config): Record<string, number> {
+  return { ...rates, vonage: vonageRate };
+}
+
 /** What delivers, for each provider that is configured. */
-function composeProviders(config: Config, logger: Logger): Map<string, Provider> {
+function composeProviders(config: Config, logger: Logger, phoneOf: PhoneOf): Map<string, Provider> {
   const { webhookUrl: url, webhookSecret: secret, webhookTimeoutMs: timeoutMs, allowPrivateTargets } = config;
   const providers = [createLogProvider((message) => logger.info('A message would be sent.', { sent: message }))];
   if (url !== null) {
     providers.push(createWebhookProvider({ url, secret, timeoutMs, allowPrivateTargets, nowMs: Date.now }));
+  }
+  const { vonageUrl, vonageApiKey: apiKey, vonageApiSecret: apiSecret, vonageFrom: from, vonageTimeoutMs } = config;
+  if (apiKey !== null && apiSecret !== null && from !== null) {
+    const account = { url: vonageUrl, apiKey, apiSecret, from, timeoutMs: vonageTimeoutMs };
+    providers.push(createVonageProvider({ ...account, phoneOf, nowMs: Date.now }));
   }
   return new Map(providers.map((provider) => [provider.name, provider]));
 }
@@ -448,6 +467,23 @@ export function composeApi(
     fault: decisionFault,
   });
   const queues = composeQueues(config, redis, keys, () => undefined);
+
+  function composeVonageReceipts(): VonageReceipts | null {
+    if (!configuredProviders(config).includes('vonage')) return null;
+    const {
+      vonageSignatureSecret: secret,
+      vonageSignatureMethod: method,
+      vonageSignatureAgeSeconds,
+      refundFailed,
+    } = config;
+    return {
+      record: createRecordReceipt({
+        ...{ redis, scripts, keys, messageLog, refundFailed },
+        observer: { received: metrics.sends.received, gaveUp: traffic.tally.sendFailed },
+      }),
+      signature: secret === null ? null : { secret, method, maxAgeMs: vonageSignatureAgeSeconds * 1_000 },
+    };
+  }
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
 
   const pulse = watchRedis(redis, link, logger, 'checks are answered by the on_redis_down of their limits.');
@@ -495,9 +531,10 @@ export function composeApi(
       acceptSend: createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) }),
       sendActions: createSendActions({ ...sends, messageLog }),
       sends: {
-        routing: { byChannel: config.channelProviders ?? {}, fallback: config.provider },
+        routing: routingOf(config),
         configured: configuredProviders(config),
       },
+      vonageReceipts: composeVonageReceipts(),
       auditTrail: createAuditTrail({ redis, keys }),
       traffic,
       metrics,
@@ -646,7 +683,7 @@ export function composeWorker(
   });
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
-  const providers = composeProviders(config, logger);
+  const providers = composeProviders(config, logger, phoneOfNobody);
   const stopping = new AbortController();
   const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
   let listener: Listener | undefined;
@@ -684,6 +721,16 @@ export function composeWorker(
     return trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) });
   }
 
+  /** Told by one worker, once in each pause. An alert that is to be sent of it is sent from here. */
+  function providerStopped(stop: StoppedProvider): void {
+    metrics.sends.stopped(stop);
+    const { provider, code, error, sinceMs, untilMs } = stop;
+    logger.error('A provider takes no messages. They wait, and it is tried again.', {
+      ...{ provider, code, reason: error },
+      ...{ since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() },
+    });
+  }
+
   /** Begins to deliver, and to decide what has waited. */
   function startSends(): void {
     const token = randomUUID();
@@ -718,11 +765,13 @@ export function composeWorker(
     });
     workers = startWorkers({
       ...{ redis, keys, providers: [...providers.keys()], concurrency: config.concurrency },
-      ratesPerSecond: config.providerRates ?? {},
+      ratesPerSecond: providerRates(config),
       keepJobs: config.queueKeepJobs,
       processAttempt: createProcessAttempt({
         ...{ store: sends.store, providers, nowMs, monotonicMs, random: Math.random },
-        observer: { ...metrics.sends, gaveUp: traffic.tally.sendFailed },
+        observer: { ...metrics.sends, gaveUp: traffic.tally.sendFailed, stopped: providerStopped },
+        stopMs: config.vonagePauseSeconds * 1_000,
+        holdQueue: queues.hold,
         backoff: { firstMs: config.retryFirstMs, mostMs: config.retryMaxMs },
         triesMax: config.tries,
         refundFailed: config.refundFailed,

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { DEFAULT_HOST, DEFAULT_PORT } from './healthcheck';
-import { isProviderName, PROVIDER_NAMES, type ProviderName } from './sends/providers/names';
+import { isProviderName, PROVIDER_NAMES, type ProviderName, type Routing } from './sends/providers/names';
 import { isWebhookSecret } from './sends/providers/secret';
+import { VONAGE_SIGNATURE_METHODS, type VonageSignatureMethod } from './sends/providers/vonage-signature';
 import { parseRedisUrl, type RedisTarget } from './store/connection';
 
 /** One variable of the environment: how it is read, and what the documentation says of it. */
 interface Setting<T, Default extends string | null> {
   /** The variable's name. */
   name: string;
-  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Sends' | 'Webhook' | 'Logs' | 'Processes';
+  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Sends' | 'Webhook' | 'Vonage' | 'Logs' | 'Processes';
   /** What a value looks like, for the documentation. */
   type: string;
   /** What holds when it is not set, as it would be written; null: nothing. */
@@ -112,8 +113,22 @@ const providerRates = pairs<number>((provider, rate) => {
   if (!isProviderName(provider)) {
     return { problem: `names ${JSON.stringify(provider)}, which is none of ${PROVIDER_NAMES.join(', ')}` };
   }
-  const perSecond = /^\d{1,6}(?:\.\d{1,3})?$/.test(rate) ? Number(rate) : 0;
+  const perSecond = ratePerSecondOf(rate);
   return perSecond > 0 ? perSecond : { problem: `gives ${provider} a rate that is not a number above 0` };
+});
+
+/** A rate above 0, also one below 1; else 0. */
+function ratePerSecondOf(rate: string): number {
+  return /^\d{1,6}(?:\.\d{1,3})?$/.test(rate) ? Number(rate) : 0;
+}
+
+const ratePerSecond: z.ZodType<number, string> = text
+  .transform(ratePerSecondOf)
+  .refine((rate) => rate > 0, { error: 'must be a number above 0' });
+
+/** What goes into a form, and is none of what somebody pastes along with it by mistake. */
+const credential = text.regex(/^[\x21-\x7e]{1,256}$/, {
+  error: 'must be 1 to 256 printable characters of ASCII without blanks',
 });
 
 const webUrl: z.ZodType<URL, string> = text
@@ -246,7 +261,7 @@ const SETTINGS = {
     type: 'pairs of channel and provider',
     default: null,
     description:
-      'Providers of channels that have one of their own: `email=webhook,sms=log`. A message goes by the first channel of its `routing`.',
+      'Providers of channels that have one of their own: `email=webhook,sms=log`. A message goes by the first channel of its `routing`. Not named here, `sms` goes by `vonage` where that is configured.',
     schema: channelProviders,
   }),
   concurrency: setting({
@@ -263,7 +278,7 @@ const SETTINGS = {
     type: 'pairs of provider and rate',
     default: null,
     description:
-      'How many deliveries a second a provider is given at most, by all workers together: `webhook=50`. A rate may be below 1.',
+      'How many deliveries a second a provider is given at most, by all workers together: `webhook=50`. A rate may be below 1. (`vonage` has `SENDGATE_VONAGE_RATE`.)',
     schema: providerRates,
   }),
   tries: setting({
@@ -365,6 +380,103 @@ const SETTINGS = {
       'Whether requests may go to private, loopback and link-local addresses, such as those of a service beside this one.',
     schema: yesOrNo,
   }),
+  vonageApiKey: setting({
+    name: 'SENDGATE_VONAGE_API_KEY',
+    group: 'Vonage',
+    type: 'text',
+    default: null,
+    description:
+      'The API key of the account at Vonage that SMS are sent by. With it, its secret and a sender, the channel `sms` goes by the provider `vonage`. See [vonage.md](vonage.md).',
+    secret: true,
+    schema: credential,
+  }),
+  vonageApiSecret: setting({
+    name: 'SENDGATE_VONAGE_API_SECRET',
+    group: 'Vonage',
+    type: 'secret',
+    default: null,
+    description: 'The secret of that key.',
+    secret: true,
+    schema: credential,
+  }),
+  vonageFrom: setting({
+    name: 'SENDGATE_VONAGE_FROM',
+    group: 'Vonage',
+    type: 'number or name',
+    default: null,
+    description:
+      'Whom SMS come from: a number of the account, with its country code, or a name of up to 11 characters where the country of the recipient allows one.',
+    schema: text.regex(/^(?:\+?\d{3,15}|(?=.*[^\d ])[\x20-\x7e]{1,11})$/, {
+      error: 'must be a number of 3 to 15 digits, or a name of 1 to 11 characters of ASCII',
+    }),
+  }),
+  vonageUrl: setting({
+    name: 'SENDGATE_VONAGE_URL',
+    group: 'Vonage',
+    type: 'URL',
+    default: 'https://rest.nexmo.com',
+    description: "Where Vonage's SMS API is: `/sms/json` is added to it. It may be an address of a private network.",
+    schema: webUrl,
+  }),
+  vonageTimeoutMs: setting({
+    name: 'SENDGATE_VONAGE_TIMEOUT_MS',
+    group: 'Vonage',
+    type: 'whole number',
+    default: '10000',
+    unit: 'milliseconds',
+    description:
+      'How long a request may take. After that nobody knows whether Vonage took the message, and it is tried again: a shorter time may send more of them twice.',
+    schema: wholeNumber(10, 600_000),
+  }),
+  vonageRate: setting({
+    name: 'SENDGATE_VONAGE_RATE',
+    group: 'Vonage',
+    type: 'number',
+    default: '30',
+    unit: 'requests a second',
+    description:
+      'How many requests are made at most, by all workers together, in any second. 30 is what Vonage lets a key make unless it has agreed to something else.',
+    schema: ratePerSecond,
+  }),
+  vonagePauseSeconds: setting({
+    name: 'SENDGATE_VONAGE_PAUSE',
+    group: 'Vonage',
+    type: 'duration',
+    default: '60s',
+    description:
+      'How long Vonage is left alone when it says that the account may not send: for want of credit, say. Messages wait meanwhile.',
+    schema: duration(1, 86_400),
+  }),
+  vonageSignatureSecret: setting({
+    name: 'SENDGATE_VONAGE_SIGNATURE_SECRET',
+    group: 'Vonage',
+    type: 'secret',
+    default: null,
+    description:
+      'What Vonage signs delivery receipts with. With it, a receipt that is not signed, or wrongly, or too long ago, is a 401. Not set, anybody who knows the id of a message at Vonage can say that it was delivered.',
+    secret: true,
+    schema: credential,
+  }),
+  vonageSignatureMethod: setting({
+    name: 'SENDGATE_VONAGE_SIGNATURE_METHOD',
+    group: 'Vonage',
+    type: VONAGE_SIGNATURE_METHODS.map((name) => `\`${name}\``).join(', '),
+    default: 'md5hash',
+    description:
+      "How it signs them, as the account's settings say. `md5hash` is what accounts begin with; `sha256` is safer.",
+    schema: z.enum(VONAGE_SIGNATURE_METHODS, {
+      error: `must be one of ${VONAGE_SIGNATURE_METHODS.join(', ')}`,
+    }) as z.ZodType<VonageSignatureMethod, string>,
+  }),
+  vonageSignatureAgeSeconds: setting({
+    name: 'SENDGATE_VONAGE_SIGNATURE_AGE',
+    group: 'Vonage',
+    type: 'duration',
+    default: '5m',
+    description:
+      'How far the time that a receipt was signed at may be from now, either way. Vonage repeats for a day what was not answered; where it does not sign that anew, `24h` takes the receipts that came while Sendgate was down.',
+    schema: duration(1, 7 * 86_400),
+  }),
   logLevel: setting({
     name: 'SENDGATE_LOG_LEVEL',
     group: 'Logs',
@@ -460,21 +572,47 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return { config, warnings: [...unknownVariables(env), ...weaknesses(config)] };
 }
 
+/** Whether messages can go by each provider, and if not, what is missing for it. */
+const PROVIDER_NEEDS: Record<ProviderName, (config: Config) => string[]> = {
+  log: () => [],
+  webhook: ({ webhookUrl }) => (webhookUrl === null ? ['SENDGATE_WEBHOOK_URL'] : []),
+  vonage: ({ vonageApiKey, vonageApiSecret, vonageFrom }) => [
+    ...(vonageApiKey === null ? ['SENDGATE_VONAGE_API_KEY'] : []),
+    ...(vonageApiSecret === null ? ['SENDGATE_VONAGE_API_SECRET'] : []),
+    ...(vonageFrom === null ? ['SENDGATE_VONAGE_FROM'] : []),
+  ],
+};
+
 /** The providers that a configuration lets messages go through. */
-export function configuredProviders({ webhookUrl }: Config): ProviderName[] {
-  return PROVIDER_NAMES.filter((name) => name !== 'webhook' || webhookUrl !== null);
+export function configuredProviders(config: Config): ProviderName[] {
+  return PROVIDER_NAMES.filter((name) => PROVIDER_NEEDS[name](config).length === 0);
+}
+
+/** By which provider each channel goes, and everything else. */
+export function routingOf(config: Config): Routing {
+  const sms = PROVIDER_NEEDS.vonage(config).length === 0 ? { sms: 'vonage' as const } : {};
+  return { byChannel: { ...sms, ...config.channelProviders }, fallback: config.provider };
 }
 
 /** What is right by itself, and wrong together. */
 function contradictionsIn(config: Config): string[] {
   const { provider, channelProviders, retryFirstMs, retryMaxMs } = config;
   const errors: string[] = [];
-  const configured = configuredProviders(config);
   const needs = (name: string, used: ProviderName) => {
-    if (!configured.includes(used)) errors.push(`${name} uses webhook, so SENDGATE_WEBHOOK_URL must be set`);
+    const missing = PROVIDER_NEEDS[used](config);
+    if (missing.length > 0) errors.push(`${name} uses ${used}, so ${missing.join(' and ')} must be set`);
   };
   needs('SENDGATE_PROVIDER', provider);
   for (const used of new Set(Object.values(channelProviders ?? {}))) needs('SENDGATE_CHANNEL_PROVIDERS', used);
+  const missing = PROVIDER_NEEDS.vonage(config);
+  const { vonageApiKey, vonageApiSecret, vonageFrom, vonageSignatureSecret } = config;
+  const isBegun = [vonageApiKey, vonageApiSecret, vonageFrom, vonageSignatureSecret].some((value) => value !== null);
+  if (isBegun && missing.length > 0 && errors.every((error) => !error.includes(' uses vonage'))) {
+    errors.push(`${missing.join(' and ')} must be set, as other settings of Vonage are`);
+  }
+  if (config.providerRates !== null && Object.hasOwn(config.providerRates, 'vonage')) {
+    errors.push('SENDGATE_PROVIDER_RATES must not name vonage: its rate is SENDGATE_VONAGE_RATE');
+  }
   if (retryMaxMs < retryFirstMs) {
     errors.push(
       `SENDGATE_RETRY_MAX_MS must be at least SENDGATE_RETRY_FIRST_MS, ${retryFirstMs}, but is "${retryMaxMs}"`,
@@ -496,9 +634,15 @@ function unknownVariables(env: Readonly<Record<string, string | undefined>>): st
     });
 }
 
-function weaknesses({ apiKey }: Config): string[] {
-  if (apiKey === null || apiKey.length >= SHORT_KEY_CHARACTERS) return [];
-  return [`SENDGATE_API_KEY has fewer than ${SHORT_KEY_CHARACTERS} characters: a short key can be guessed`];
+function weaknesses({ apiKey, vonageApiKey, vonageSignatureSecret }: Config): string[] {
+  const warnings: string[] = [];
+  if (apiKey !== null && apiKey.length < SHORT_KEY_CHARACTERS) {
+    warnings.push(`SENDGATE_API_KEY has fewer than ${SHORT_KEY_CHARACTERS} characters: a short key can be guessed`);
+  }
+  if (vonageApiKey !== null && vonageSignatureSecret === null) {
+    warnings.push('SENDGATE_VONAGE_SIGNATURE_SECRET is not set: delivery receipts are believed whoever sends them');
+  }
+  return warnings;
 }
 
 /** How many letters must be put in, left out or changed to make one name the other (Wagner and Fischer, 1974). */

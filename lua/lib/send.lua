@@ -10,6 +10,8 @@
 --   ol 1 when a trim has passed over it
 --   tg tags, a line each   tc trace id   en event name   tp template
 --   sn when sent   dl when delivered   rf the provider's reference   er error   rs reason
+--   ec what the provider's code for the error says: the code, its meaning, and what to do, a line each
+--   pt parts that receipts come for, see lib/receipt   sp how often its provider was stopped when it was to be sent
 -- Its payload is in the hash `prefix`p:<request>: m, what all messages of the request share, and by message id what is
 -- the recipient's own, for as long as it may have to be sent.
 

@@ -19,6 +19,7 @@ import { memberRoutes } from './routes/members';
 import { type MessageServices, messageRoutes } from './routes/messages';
 import { openApiRoute } from './routes/openapi';
 import { overviewRoutes } from './routes/overview';
+import { receiptRoutes, type VonageReceipts } from './routes/receipts';
 import { type SendConfiguration, sendRoutes } from './routes/send';
 import { sessionRoutes } from './routes/session';
 import { settingsRoutes } from './routes/settings';
@@ -37,6 +38,8 @@ export interface Services extends MessageServices {
   accountSettings: AccountSettings;
   acceptSend: AcceptSend;
   sends: SendConfiguration;
+  /** Null where Vonage is not configured. */
+  vonageReceipts: VonageReceipts | null;
   auditTrail: AuditTrail;
   traffic: Pick<TrafficStore, 'read'>;
   metrics: Metrics;
@@ -57,6 +60,7 @@ export function allRoutes(services: Services): Route[] {
   const routes = [
     ...checkRoutes(services),
     ...sendRoutes(services),
+    ...receiptRoutes(services),
     ...usageRoutes(services),
     ...limitRoutes(services),
     ...settingsRoutes(services),

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Reply } from './contract';
 import { invalidInput, problem, withHeaders } from './problem';
+import { parseQuery } from './validate';
 
 /** A body's JSON; undefined where there was none. Or why it cannot be one. */
 export type Body = { value: unknown } | { refused: Reply };
@@ -19,17 +20,25 @@ const SYNTAX_WORDS_MAX_CHARACTERS = 200;
  * Express's own parser does the same for any charset and encoding, and takes 10 µs of CPU for a small body where a bare
  * request takes 31 altogether (Node 24); this takes 1 or 2. JSON is UTF-8 (RFC 8259): there is nothing to choose from.
  *
+ * With `takesForms` a body may also be a form's (application/x-www-form-urlencoded), which is read as a query is.
+ *
  * What is too large is refused as soon as that is known. The rest of it is read and dropped, by Node, so that a caller
  * who looks for an answer only after having sent everything finds it.
  */
-export function readJsonBody(request: IncomingMessage, maxBytes: number, done: (body: Body) => void): void {
+export function readJsonBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  done: (body: Body) => void,
+  takesForms = false,
+): void {
   const { headers } = request;
   const length = headers['content-length'];
   if (length === '0' || (length === undefined && headers['transfer-encoding'] === undefined)) {
     done(NO_BODY);
     return;
   }
-  const refused = refuseHeaders(request, maxBytes);
+  const isForm = takesForms && isFormType(headers['content-type']);
+  const refused = refuseHeaders(request, maxBytes, isForm);
   if (refused !== null) {
     done({ refused });
     return;
@@ -57,16 +66,20 @@ export function readJsonBody(request: IncomingMessage, maxBytes: number, done: (
       more.push(chunk);
     }
   });
-  request.on('end', () => finish(first === null ? NO_BODY : parse(more === null ? first : Buffer.concat(more, size))));
+  request.on('end', () => {
+    if (first === null) return finish(NO_BODY);
+    const bytes = more === null ? first : Buffer.concat(more, size);
+    finish(isForm ? parseForm(bytes) : parse(bytes));
+  });
   // The caller went away. With a listener Node says so here; without one it would be thrown.
   request.on('error', () => {
     finished = true;
   });
 }
 
-function refuseHeaders({ headers }: IncomingMessage, maxBytes: number): Reply | null {
+function refuseHeaders({ headers }: IncomingMessage, maxBytes: number, isForm: boolean): Reply | null {
   const type = headers['content-type'];
-  if (type !== 'application/json' && !isJsonType(type)) {
+  if (type !== 'application/json' && !isForm && !isJsonType(type)) {
     return withHeaders(
       problem(415, 'Unsupported media type', 'Send JSON in UTF-8, with the header Content-Type: application/json.'),
       { accept: 'application/json' },
@@ -90,6 +103,11 @@ function isJsonType(type: string | undefined): boolean {
   return parameters.every((parameter) => !parameter.startsWith('charset') || /^charset="?utf-?8"?$/.test(parameter));
 }
 
+function isFormType(type: string | undefined): boolean {
+  const [name = ''] = (type ?? '').split(';');
+  return name.trim().toLowerCase() === 'application/x-www-form-urlencoded';
+}
+
 function tooLarge(maxBytes: number): Reply {
   return problem(413, 'Content too large', `The body may have at most ${maxBytes.toLocaleString('en')} bytes.`);
 }
@@ -105,6 +123,11 @@ function parse(bytes: Buffer): Body {
       `must be JSON: ${(error as SyntaxError).message.slice(0, SYNTAX_WORDS_MAX_CHARACTERS).toWellFormed()}`,
     );
   }
+}
+
+function parseForm(bytes: Buffer): Body {
+  const read = parseQuery(bytes.toString('utf8'));
+  return 'errors' in read ? { refused: invalidInput(read.errors) } : read;
 }
 
 function notJson(message: string): Body {

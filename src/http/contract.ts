@@ -62,6 +62,8 @@ export interface Route {
   body?: z.ZodType;
   /** The most bytes of a body; absent: 1 MiB. */
   bodyMaxBytes?: number;
+  /** Whether a body may also be what forms send: an object of texts. */
+  bodyForms?: boolean;
   /** A body that the route answers with success, for the OpenAPI document and whoever reads it. */
   bodyExample?: unknown;
   /** By status. The problems that every route may answer (400, 401, 403, 413, 415, 503) are added by the document. */

@@ -59,6 +59,9 @@ const wholeMessageFields = {
         sent: epochMs('When it took it'),
         delivered: epochMs('When it said that it arrived'),
         error: z.string().nullable(),
+        code: z.string().optional().describe("The provider's code for the error, where it has given one."),
+        meaning: z.string().optional().describe('What that code means.'),
+        what_to_do: z.string().optional().describe('What to do about it.'),
         reference: z.string().nullable().describe("The provider's own id of it."),
       }),
     )
@@ -79,7 +82,7 @@ export const eventSchema = z
     type: z
       .string()
       .describe(
-        'The status that it got; RETRYING after a try that failed, REDELIVERED when a delivery was begun again whose worker had died.',
+        'The status that it got; RETRYING after a try that failed, REDELIVERED when a delivery was begun again whose worker had died, STOPPED when its provider took no messages, RECEIPT when the provider said something that is not final.',
       ),
   })
   .meta({ id: 'MessageEvent' });
@@ -96,6 +99,7 @@ export const explanationSchema = z
       .describe(
         'Whether accepted checks are logged now (log_checks "all"). Without that, those that used room by asking are not named.',
       ),
+    what_to_do: z.string().optional().describe('What to do about it, where the provider has given a code for it.'),
     limits: z.array(
       limitUsageSchema.extend({
         stopped: z.boolean().describe('Whether it kept the message from going.'),
@@ -176,6 +180,9 @@ export function wholeMessage(message: LoggedMessage) {
             tries: send.tries,
             ...times({ sent: send.sentMs, delivered: send.deliveredMs }),
             error: send.error,
+            ...(send.code === null
+              ? {}
+              : { code: send.code.code, meaning: send.code.meaning, what_to_do: send.code.whatToDo }),
             reference: send.reference,
           },
         ]
@@ -207,6 +214,9 @@ function summaryOf({ status, account, decision, cost, send }: LoggedMessage): st
       return `Held until there is room: ${stopped}.${needed} ${opens}`;
     case 'ENQUEUED':
       if (send?.sending) return `Accepted; it is being given to the provider ${send.provider} at this moment.`;
+      if (send?.error && send.tries === 0) {
+        return `Accepted; it waits, as its provider takes no messages now: ${sentence(send.error)} It is tried again.`;
+      }
       if (send?.error)
         return `Accepted, but ${triesText(send.tries)} failed: ${sentence(send.error)} It is tried again.`;
       return `Accepted; it waits for the provider ${send?.provider}.`;
@@ -245,6 +255,7 @@ export function explanationInWords({ message, limits }: Explanation, checksLogge
     summary: summaryOf(message),
     decided: decidedMs(message),
     checks_logged: checksLogged,
+    ...(message.send?.code ? { what_to_do: message.send.code.whatToDo } : {}),
     limits: limits.map(({ usage, stopped, opensAt, lastUsedBy }) => ({
       ...usage,
       stopped,

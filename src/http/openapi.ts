@@ -11,6 +11,7 @@ type Side = 'input' | 'output';
 const TAGS: Record<string, string> = {
   Decisions: 'May this message go out now? And what has been used.',
   Sends: 'Send this message when the limits allow.',
+  Receipts: 'What providers say became of messages.',
   Limits: 'What may go out, over which calendar period.',
   Settings: 'What applies to the whole workspace.',
   Members: 'Which users belong to which accounts.',
@@ -81,7 +82,7 @@ const PARAMETER_EXAMPLES: Record<string, string> = {
 
 const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
 
-Every request but those under Operations carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors, except in POST /send, which ignores them. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
+Every request but those under Operations and Receipts carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors, except in POST /send, which ignores them. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
 
 /** The text of the OpenAPI document, as it is committed and as it is served. */
 export function openApiText(routes: readonly Route[], version: string): string {
@@ -140,7 +141,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
 }
 
 function operation(route: Route, operationId: string, components: Components): Json {
-  const { tag, summary, description, role, body, bodyExample } = route;
+  const { tag, summary, description, role, body, bodyForms, bodyExample } = route;
   const needs =
     role === null
       ? 'Needs no API key.'
@@ -160,12 +161,15 @@ function operation(route: Route, operationId: string, components: Components): J
       : {
           requestBody: {
             required: !body.safeParse(undefined).success,
-            content: {
-              'application/json': {
-                schema: components.refer(body, 'input'),
-                ...(bodyExample === undefined ? {} : { example: bodyExample }),
-              },
-            },
+            content: Object.fromEntries(
+              ['application/json', ...(bodyForms ? ['application/x-www-form-urlencoded'] : [])].map((type) => [
+                type,
+                {
+                  schema: components.refer(body, 'input'),
+                  ...(bodyExample === undefined ? {} : { example: bodyExample }),
+                },
+              ]),
+            ),
           },
         }),
     responses: responsesOf(route, components),

@@ -143,7 +143,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   function read(exchange: Exchange): void {
     const { route, bodyMaxBytes } = exchange.endpoint;
     if (route.body === undefined) judge(exchange);
-    else readJsonBody(exchange.request, bodyMaxBytes, (body) => receive(exchange, body));
+    else readJsonBody(exchange.request, bodyMaxBytes, (body) => receive(exchange, body), route.bodyForms);
   }
 
   function receive(exchange: Exchange, body: Body): void {

@@ -8,7 +8,7 @@ export interface MessageEvent {
   /** The entry's id in the log; of the first, with which a send began, the number of its row. */
   id: string;
   atMs: number;
-  /** The status that it got, or RETRYING, REDELIVERED. */
+  /** The status that it got, or RETRYING, REDELIVERED, STOPPED, RECEIPT. */
   type: string;
   /** What else there is to know: of an attempt, what the provider said. */
   detail: Readonly<Record<string, unknown>>;

@@ -80,6 +80,8 @@ export interface LoggedSend {
   error: string | null;
   /** One word for why it failed. */
   reason: string | null;
+  /** What the provider's code for it says. */
+  code: { code: string; meaning: string; whatToDo: string } | null;
   /** Its entries in the log, of what happened after it began, the oldest first. */
   entries: string[];
 }
@@ -354,6 +356,7 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
       reference: state.rf ?? null,
       error: state.er ?? null,
       reason: state.rs ?? null,
+      code: codeOf(state.ec),
       entries: entriesOf(state.ev ?? ''),
     },
   };
@@ -361,6 +364,13 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
 
 /** What a send can be only after it was accepted; a canceled one may have been or not. */
 const COUNTING: ReadonlySet<MessageStatus> = new Set(['ENQUEUED', 'SENT', 'DELIVERED', 'UNDELIVERABLE']);
+
+/** See `ec` in lua/lib/send.lua. */
+function codeOf(text: string | undefined): LoggedSend['code'] {
+  if (text === undefined) return null;
+  const [code = '', meaning = '', whatToDo = ''] = text.split('\n');
+  return { code, meaning, whatToDo };
+}
 
 function numberOrNull(text: string | undefined): number | null {
   return text === undefined ? null : Number(text);

@@ -8,7 +8,7 @@ import { entriesBefore, entryMs, type StreamEntry, streamEntry } from './stream'
 /** Something that happened, as it is followed. */
 export interface TailedEvent {
   atMs: number;
-  /** The status that the message got, or RETRYING, REDELIVERED. */
+  /** The status that the message got, or RETRYING, REDELIVERED, STOPPED, RECEIPT. */
   type: string;
   detail: Readonly<Record<string, unknown>>;
   /** The message as it is now; null when it has been trimmed since. */

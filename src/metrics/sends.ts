@@ -15,7 +15,7 @@ export interface ProviderDepth {
 export interface SendMetrics {
   /** A message was decided: accepted, throttled, filtered, held, delayed; or was not. */
   sendDecided(kind: string): void;
-  /** One attempt was made: `sent`, `retry` or `failed`. */
+  /** One attempt was made: `sent`, `retry`, `failed`, or `stopped`. */
   delivered(provider: string, outcome: string): void;
   /** One attempt was begun that had been begun before. */
   redelivered(provider: string): void;
@@ -25,6 +25,10 @@ export interface SendMetrics {
   relayed(provider: string, count: number): void;
   /** Whether a queue is so deep that nothing is moved into it. */
   held(provider: string, isHeld: boolean): void;
+  /** A provider takes no messages, and is left alone until a moment, in epoch milliseconds. */
+  stopped(stop: { provider: string; code: string; untilMs: number }): void;
+  /** A provider said what became of a message, which came to that. */
+  received(provider: string, end: string): void;
   /** Says what to read when somebody looks: what waits, or null when that is not known; and the time in epoch milliseconds. */
   watchDepths(depths: () => readonly ProviderDepth[] | null, nowMs: () => number): void;
 }
@@ -41,7 +45,7 @@ export function createSendMetrics(registry: Registry): SendMetrics {
   });
   const deliveries = createTally(registry, {
     name: 'sendgate_deliveries_total',
-    help: 'Attempts to deliver a message, by provider and outcome: sent, retry (it is tried again) or failed.',
+    help: 'Attempts to deliver a message, by provider and outcome: sent, retry (it is tried again), failed, or stopped (the provider takes no messages now: it was no try).',
     labelNames: ['provider', 'outcome'],
   });
   const redeliveries = createTally(registry, {
@@ -59,6 +63,17 @@ export function createSendMetrics(registry: Registry): SendMetrics {
     name: 'sendgate_outbox_relayed_total',
     help: "Attempts moved from the outbox into their provider's queue.",
     labelNames: ['provider'],
+  });
+  const stops = createTally(registry, {
+    name: 'sendgate_provider_stops_total',
+    help: 'How often a provider was stopped because it takes no messages, by its code. Each stop counts once, in the worker that met it first.',
+    labelNames: ['provider', 'code'],
+  });
+  const stoppedUntilMs = new Map<string, number>();
+  const receipts = createTally(registry, {
+    name: 'sendgate_receipts_total',
+    help: 'What providers said became of messages, by what it came to: delivered, undeliverable, noted (it is not final), repeated, late (nothing waits for it any more) or unknown (no message is known by that id).',
+    labelNames: ['provider', 'result'],
   });
   const heldBack = new Map<string, boolean>();
   new Gauge({
@@ -93,6 +108,13 @@ export function createSendMetrics(registry: Registry): SendMetrics {
     held(provider, isHeld) {
       heldBack.set(provider, isHeld);
     },
+    stopped({ provider, code, untilMs }) {
+      stops.series(provider, code).value += 1;
+      stoppedUntilMs.set(provider, untilMs);
+    },
+    received(provider, end) {
+      receipts.series(provider, end).value += 1;
+    },
     watchDepths(depths, nowMs) {
       const gauge = (name: string, help: string, read: (depth: ProviderDepth) => number) =>
         new Gauge({
@@ -105,6 +127,15 @@ export function createSendMetrics(registry: Registry): SendMetrics {
             for (const depth of depths() ?? []) this.set({ provider: depth.provider }, read(depth));
           },
         });
+      new Gauge({
+        name: 'sendgate_provider_stopped',
+        help: '1 while this process has stopped a provider that takes no messages: look at the highest of all workers.',
+        labelNames: ['provider'],
+        registers: [registry],
+        collect() {
+          for (const [provider, untilMs] of stoppedUntilMs) this.set({ provider }, nowMs() < untilMs ? 1 : 0);
+        },
+      });
       gauge(
         'sendgate_outbox_entries',
         'Entries of the outbox that no relay has moved yet. Each has the attempts of one call, 32 at most.',

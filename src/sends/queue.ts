@@ -34,6 +34,11 @@ export interface Queues {
   readonly byProvider: ReadonlyMap<string, Queue<AttemptJob>>;
   /** Puts attempts into a queue; those that are in it already stay as they are. */
   add(provider: string, attempts: readonly Attempt[], nowMs: number): Promise<void>;
+  /**
+   * Has no attempts of a provider begun, by any worker, for so long, in milliseconds; those that have begun go on. It ends
+   * by itself, whoever is alive then. Only of a provider whose workers have a rate.
+   */
+  hold(provider: string, ms: number): Promise<void>;
   /** How many attempts wait for a worker. */
   waiting(provider: string): Promise<number>;
   /** What waits, for every provider. */
@@ -98,6 +103,7 @@ export function openQueues(deps: {
         })),
       );
     },
+    hold: (provider, ms) => queueOf(provider).rateLimit(Math.ceil(ms)),
     waiting: (provider) => queueOf(provider).getWaitingCount(),
     depths: () =>
       Promise.all(

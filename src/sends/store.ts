@@ -16,6 +16,7 @@ import {
   type EncodedShape,
   type RecordedLimit,
 } from '../store/shapes';
+import type { ProviderCode } from './providers/provider';
 
 /** A message to decide. */
 export interface SendDecision {
@@ -88,10 +89,57 @@ export interface BegunAttempt {
 
 /** How an attempt ended. */
 export type AttemptOutcome =
-  | { kind: 'sent'; detail: object; reference: string | null; keepPayload: boolean }
-  | { kind: 'retry'; detail: object; error: string; dueMs: number }
-  /** `refund` gives back what the message counted. */
-  | { kind: 'failed'; detail: object; error: string; reason: string; refund: boolean };
+  /**
+   * `receipts` are the provider's ids of its parts that it will say later of what became of them; `refund` is whether one
+   * that failed then gives back what the message counted.
+   */
+  | {
+      kind: 'sent';
+      detail: object;
+      reference: string | null;
+      keepPayload: boolean;
+      receipts?: readonly string[];
+      refund?: boolean;
+    }
+  | { kind: 'retry'; detail: object; error: string; dueMs: number; code?: ProviderCode | undefined }
+  /** `refund` gives back what the message counted. `partly` is what was sent all the same. */
+  | {
+      kind: 'failed';
+      detail: object;
+      error: string;
+      reason: string;
+      refund: boolean;
+      code?: ProviderCode | undefined;
+      partly?: { reference: string | null; receipts: readonly string[] } | undefined;
+    }
+  /** The provider takes no messages, and is left alone for so long, in milliseconds. It was no try. */
+  | { kind: 'stopped'; detail: object; error: string; code: ProviderCode; pauseMs: number };
+
+/** A provider that takes no messages now. */
+export interface ProviderStop {
+  /** Since when, and until when it is left alone, in epoch milliseconds. */
+  sinceMs: number;
+  untilMs: number;
+  /** Whether nobody has met it before in this pause. */
+  isFirst: boolean;
+}
+
+/** What an attempt's end has come to. */
+export interface FinishedAttempt {
+  status: string;
+  /** Redis's time, in epoch milliseconds. */
+  nowMs: number;
+  /** Of one that was stopped. */
+  stop: ProviderStop | null;
+}
+
+/** For how long receipts find their message, in milliseconds. Vonage makes one up after 72 hours, and tries it for 24. */
+const PARTS_MS = 5 * 86_400_000;
+
+/** What of a provider's code is kept: see `ec` in lua/lib/send.lua. */
+export function encodeProviderCode(code: ProviderCode | null | undefined): string {
+  return code ? [code.code, code.meaning, code.whatToDo].map((text) => text.replaceAll('\n', ' ')).join('\n') : '';
+}
 
 /** Everything about a send's state that is done in one script. @throws each of them whatever Redis fails with */
 export interface SendStore {
@@ -101,14 +149,9 @@ export interface SendStore {
   begin(id: string, attempt: number): Promise<BegunAttempt | null>;
   /**
    * Records how an attempt ended.
-   * @returns the message's status then, and Redis's time in epoch milliseconds; null when it came too late to count
+   * @returns what the message is then; null when it came too late to count
    */
-  finish(
-    id: string,
-    attempt: number,
-    begun: BegunAttempt,
-    outcome: AttemptOutcome,
-  ): Promise<{ status: string; nowMs: number } | null>;
+  finish(id: string, attempt: number, begun: BegunAttempt, outcome: AttemptOutcome): Promise<FinishedAttempt | null>;
   /** Stops a message that is still to be decided or sent. `counted` is what it counted, at that attempt. */
   cancel(
     id: string,
@@ -270,23 +313,39 @@ export function createSendStore(deps: {
     },
 
     async finish(id, attempt, { limits, message, counts }, outcome) {
-      const refunds = outcome.kind === 'failed' && outcome.refund && counts;
-      const [status, nowMs] = (await runScript(
+      const { kind, detail } = outcome;
+      const isSent = kind === 'sent';
+      const refunds = (isSent || kind === 'failed') && outcome.refund === true;
+      const givesBack = refunds && counts;
+      const left = kind === 'failed' ? outcome.partly : isSent ? outcome : undefined;
+      const receipts = left?.receipts ?? [];
+      const needsCounters = givesBack && (kind === 'failed' || receipts.length > 0);
+      const [status, nowMs, ...stop] = (await runScript(
         redis,
         scripts.send_finish,
-        [keys.log, ...(refunds ? countedNames(keys, limits, message) : [])],
+        [keys.log, ...(needsCounters ? countedNames(keys, limits, message) : [])],
         [
-          ...[id, attempt, outcome.kind],
-          JSON.stringify(refunds ? { ...outcome.detail, gave_back: true } : outcome.detail),
-          outcome.kind === 'sent' ? '' : outcome.error,
-          outcome.kind === 'retry' ? outcome.dueMs : '',
-          outcome.kind === 'failed' ? outcome.reason : '',
-          outcome.kind === 'sent' ? (outcome.reference ?? '') : '',
-          outcome.kind === 'sent' && outcome.keepPayload ? '1' : '',
-          refunds ? '1' : '',
+          ...[id, attempt, kind],
+          JSON.stringify(kind === 'failed' && givesBack ? { ...detail, gave_back: true } : detail),
+          isSent ? '' : outcome.error,
+          kind === 'retry' ? outcome.dueMs : '',
+          kind === 'failed' ? outcome.reason : '',
+          left?.reference ?? '',
+          isSent && outcome.keepPayload ? '1' : '',
+          (isSent ? refunds : givesBack) ? '1' : '',
+          isSent ? '' : encodeProviderCode(outcome.code),
+          receipts.length === 0 ? '' : JSON.stringify(receipts),
+          PARTS_MS,
+          kind === 'stopped' ? outcome.pauseMs : '',
         ],
-      )) as [string, number];
-      return status === '' ? null : { status, nowMs };
+      )) as [string, number, ...number[]];
+      if (status === '') return null;
+      const [isFirst, sinceMs, untilMs] = stop;
+      return {
+        status,
+        nowMs,
+        stop: sinceMs === undefined ? null : { sinceMs, untilMs: untilMs!, isFirst: isFirst === 1 },
+      };
     },
 
     async cancel(id, attempt, counted, actor) {

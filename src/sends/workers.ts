@@ -102,9 +102,19 @@ export function startWorkers(deps: {
   };
 }
 
-/** A rate per second, also one below 1, as so many in so many milliseconds. */
-function limiterOf(ratePerSecond: number): { max: number; duration: number } {
-  return ratePerSecond >= 1
-    ? { max: Math.floor(ratePerSecond), duration: Math.round((Math.floor(ratePerSecond) / ratePerSecond) * 1_000) }
-    : { max: 1, duration: Math.round(1_000 / ratePerSecond) };
+/**
+ * How many windows make a second, about, and one more: that many may have a part in a second that begins in one of them.
+ * Shorter ones would lose more of the rate, as workers have to wake up for each.
+ */
+const WINDOWS_IN_A_SECOND = 11;
+
+/**
+ * A rate per second, as so many attempts in so many milliseconds: such that in no second there are more, wherever it
+ * begins. With windows as long as a second there might be twice as many, at the end of one and the beginning of the next.
+ * A window begins with the first attempt in it: of one attempt each, windows may be as long as the rate says.
+ */
+export function limiterOf(ratePerSecond: number): { max: number; duration: number } {
+  const max = Math.max(1, Math.floor(ratePerSecond / WINDOWS_IN_A_SECOND));
+  const windowsPerSecond = max === 1 ? ratePerSecond : ratePerSecond / max - 1;
+  return { max, duration: Math.ceil(1_000 / windowsPerSecond) };
 }

@@ -37,6 +37,8 @@ export interface Keys {
   payload(requestId: string): string;
   /** String: the request that an idempotency key was used for. Always with a TTL. */
   idempotencyKey(hash: string): string;
+  /** String: the message that a provider's id of a part stands for. Named so by lua/lib/receipt.lua too. Always with a TTL. */
+  providerPart(provider: string, part: string): string;
   /** Stream: accepted attempts that a relay has not yet moved into their provider's queue. */
   outbox(provider: string): string;
   /** Sorted set: messages that are decided once they are due, by when. */
@@ -125,6 +127,7 @@ export function createKeys(workspace: string): Keys {
     send: (messageId) => `${prefix}s:${escapeKeyPart(messageId)}`,
     payload: (requestId) => `${prefix}p:${escapeKeyPart(requestId)}`,
     idempotencyKey: (hash) => `${prefix}i:${hash}`,
+    providerPart: (provider, part) => `${prefix}pr:${escapeKeyPart(provider)}:${escapeKeyPart(part)}`,
     outbox: (provider) => `${prefix}outbox:${provider}`,
     due: `${prefix}due`,
     holds: `${prefix}holds`,

@@ -32,6 +32,7 @@ export const SCRIPT_NAMES = [
   'send_begin',
   'send_finish',
   'send_cancel',
+  'send_receipt',
   'hold_next',
   'traffic_add',
 ] as const;

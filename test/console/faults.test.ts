@@ -54,7 +54,7 @@ const VIEWS: Record<string, View> = {
   usage: { path: '/usage?user=ann', shows: (page) => page.locator('.limit-bar').first(), field: 'Topic' },
   members: { path: '/members?user=ann', shows: (page) => page.getByText('acme').first(), field: null },
   'the audit trail': { path: '/audit', shows: (page) => page.locator('tr[data-index]').first(), field: null },
-  settings: { path: '/settings', shows: (page) => page.getByLabel('Time zone').first(), field: 'Billing anchor' },
+  settings: { path: '/settings', shows: (page) => page.getByLabel('Time zone').first(), field: 'Exempt topics' },
 };
 
 const TYPED = 'typed-by-hand';
@@ -64,27 +64,30 @@ async function open(view: View, key: string | null = CONSOLE_KEY): Promise<Conso
   return openConsole(browser, server.url, view.path.replace('ID', body.results[0].log_id), { key });
 }
 
+/** A list of suggestions has the name of its field, too. */
+const fieldOf = (page: Page, name: string) => page.getByLabel(name).and(page.locator('input, textarea')).last();
+
 /** Opens every view, and types where something can be typed. */
 async function openAll(): Promise<[view: View, opened: ConsolePage][]> {
-  const all: [View, ConsolePage][] = [];
-  for (const view of Object.values(VIEWS)) {
-    const opened = await open(view);
-    await view.shows(opened.page).waitFor();
-    if (view.field !== null) {
-      const field = opened.page.getByLabel(view.field).last();
-      await field.fill(TYPED);
-    }
-    all.push([view, opened]);
-  }
-  return all;
+  return Promise.all(
+    Object.values(VIEWS).map(async (view): Promise<[View, ConsolePage]> => {
+      const opened = await open(view);
+      await view.shows(opened.page).waitFor();
+      if (view.field !== null) await fieldOf(opened.page, view.field).fill(TYPED);
+      return [view, opened];
+    }),
+  );
 }
 
 async function expectKept({ field }: View, page: Page): Promise<void> {
-  if (field !== null) expect(await page.getByLabel(field).last().inputValue()).toBe(TYPED);
+  if (field === null) return;
+  // What is typed into a field for several becomes one of them once the field is left.
+  if ((await page.getByText(TYPED, { exact: true }).count()) > 0) return;
+  expect({ field, value: await fieldOf(page, field).inputValue() }).toEqual({ field, value: TYPED });
 }
 
 test('a session that ends asks for the key over the view, keeps what was typed, and goes on', async () => {
-  for (const [view, { page, context, faults }] of await openAll()) {
+  async function signInAgain([view, { page, context, faults }]: [View, ConsolePage]): Promise<void> {
     await context.clearCookies();
     const dialog = page.getByRole('dialog', { name: 'Your session has ended' });
     await dialog.waitFor();
@@ -98,6 +101,7 @@ test('a session that ends asks for the key over the view, keeps what was typed, 
     await expectKept(view, page);
     expect(faults).toEqual([]);
   }
+  await Promise.all((await openAll()).map(signInAgain));
 });
 
 test('while Redis does not answer every view says so, keeps what was typed, and goes on by itself', async () => {
@@ -141,7 +145,7 @@ test('while Sendgate is gone every view says so, keeps what was typed, and goes 
 });
 
 test('who waits long for an answer is told so, and then gets it', async () => {
-  for (const view of Object.values(VIEWS)) {
+  async function wait(view: View): Promise<void> {
     const opened = await open(view, null);
     const { page, context } = opened;
     await page.getByLabel('API key').waitFor();
@@ -165,4 +169,5 @@ test('who waits long for an answer is told so, and then gets it', async () => {
     expect(opened.faults).toEqual([]);
     await opened.close();
   }
+  await Promise.all(Object.values(VIEWS).map(wait));
 });

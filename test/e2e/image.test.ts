@@ -125,6 +125,15 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
     }
   }, 60_000);
 
+  test('serves the console with all of its files', async () => {
+    const page = await (await fetch(`${url}/`)).text();
+    const files = [...page.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map(([, path]) => path);
+    expect(files.length).toBeGreaterThan(2);
+    for (const path of files) expect((await fetch(`${url}/${path}`)).status).toBe(200);
+    // Who is not signed in is asked for a key.
+    expect((await fetch(`${url}/session`)).status).toBe(401);
+  });
+
   test.each(['api', 'worker'])('%s runs as an ordinary user under an init', async (service) => {
     expect(Number(await exec(service, 'id', '-u'))).toBeGreaterThan(0);
     expect(await exec(service, 'cat', '/proc/1/comm')).toBe('tini');

@@ -403,6 +403,19 @@ describe('GET /messages/{id}/explain', () => {
     const failed = await send();
     await attempt(failed, FAILED);
     await expectSummary(failed, 'UNDELIVERABLE', 'Undeliverable after one try: no such phone.');
+    expect(await explain(failed)).not.toHaveProperty('what_to_do');
+
+    const stopped = await send();
+    const code = { code: '9', meaning: 'No credit.', whatToDo: 'Top it up.' };
+    await attempt(stopped, { kind: 'stopped', detail: {}, error: 'No credit. Top it up.', code, pauseMs: 60_000 });
+    await expectSummary(
+      ...([stopped, 'ENQUEUED'] as const),
+      'Accepted; it waits, as its provider takes no messages now: No credit. Top it up. It is tried again.',
+    );
+    expect(await explain(stopped)).toMatchObject({ what_to_do: 'Top it up.' });
+    expect((await message(stopped)).providers[0]).toMatchObject({
+      ...{ tries: 0, code: '9', meaning: 'No credit.', what_to_do: 'Top it up.' },
+    });
     const dueMs = Date.now() + 3_600_000;
     const delayed = await send('ann', { delay: { until: new Date(dueMs).toISOString() } });
     const due = new Date(dueMs).toISOString();

@@ -226,13 +226,20 @@ describe('a delivery that fails', () => {
     const attemptBy = (deliver: Provider['deliver']) =>
       createProcessAttempt({
         ...{ store: t.store, providers: new Map([['log', { name: 'log', deliver, close: async () => undefined }]]) },
-        ...{ backoff: { firstMs: 1, mostMs: 1 }, triesMax: 8, refundFailed: true },
+        ...{
+          backoff: { firstMs: 1, mostMs: 1 },
+          triesMax: 8,
+          refundFailed: true,
+          stopMs: 1,
+          holdQueue: async () => undefined,
+        },
         ...{ nowMs: Date.now, monotonicMs: () => performance.now(), random: () => 0 },
         observer: {
           delivered: (_provider, end) => told.push(end),
           redelivered: () => told.push('redelivered'),
           sentAfter: () => undefined,
           gaveUp: () => told.push('gave up'),
+          stopped: () => told.push('stopped'),
         },
       });
     const { signal } = new AbortController();

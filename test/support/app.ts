@@ -12,6 +12,7 @@ import { type Authenticate, createAuthenticate } from '../../src/http/auth';
 import type { Route } from '../../src/http/contract';
 import { listen } from '../../src/http/listener';
 import type { Readiness } from '../../src/http/routes/health';
+import type { VonageReceipts } from '../../src/http/routes/receipts';
 import { createCalendarCache } from '../../src/limits/calendar';
 import { createAuditTrail } from '../../src/log/audit';
 import { readHistory } from '../../src/log/history';
@@ -24,6 +25,7 @@ import { createMetrics } from '../../src/metrics/metrics';
 import { createAcceptSend } from '../../src/sends/accept';
 import { createSendActions } from '../../src/sends/actions';
 import { createDecideSend } from '../../src/sends/decide';
+import { createRecordReceipt } from '../../src/sends/receipts';
 import { createSendStore, type SendStore } from '../../src/sends/store';
 import { createRedisClock } from '../../src/store/clock';
 import { createConfigurationStore } from '../../src/store/configuration';
@@ -95,6 +97,8 @@ export interface TestAppOptions {
   replicas?: number;
   idempotencyTtlMs?: number;
   logRequests?: boolean;
+  /** Takes receipts of Vonage, signed so, or not signed. */
+  vonage?: Pick<VonageReceipts, 'signature'>;
   /** Further routes, behind all others. */
   routes?: readonly Route[];
   /** Puts pages into the app. */
@@ -196,6 +200,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }),
     },
   });
+  const recordReceipt = createRecordReceipt({
+    ...{ redis, scripts, keys, messageLog, refundFailed: true },
+    observer: { received: metrics.sends.received, gaveUp: tally.sendFailed },
+  });
   const services: Services = {
     version: packageVersion(),
     workspace,
@@ -214,6 +222,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     acceptSend: createAcceptSend({ store, members, decide, randomBytes }),
     sendActions: createSendActions({ store, messageLog, decide }),
     sends: { routing: { byChannel: {}, fallback: 'log' }, configured: ['log'] },
+    vonageReceipts: options.vonage === undefined ? null : { ...options.vonage, record: recordReceipt },
     auditTrail: createAuditTrail({ redis, keys }),
     traffic: trafficStore,
     metrics,

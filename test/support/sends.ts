@@ -170,6 +170,7 @@ export interface TestDelivery {
     triesMax?: number;
     firstMs?: number;
     refundFailed?: boolean;
+    stopMs?: number;
   }): Workers;
   hold(options?: { holdMaxMs?: number }): Hold;
   /** What was told, in order. */
@@ -182,14 +183,14 @@ export async function openTestDelivery(options: {
   url: string;
   workspace: string;
   keepJobs?: number;
+  providers?: readonly string[];
 }): Promise<TestDelivery> {
-  const { url, workspace, keepJobs = 0 } = options;
+  const { url, workspace, keepJobs = 0, providers = ['log', 'webhook'] } = options;
   const redis = connectPatiently(parseRedisUrl(url), { name: 'test-worker', commandTimeoutMs: 0, reconnectMs: 20 });
   redis.on('error', () => undefined);
   const keys = createKeys(workspace);
   const scripts = loadScripts();
   const events: string[] = [];
-  const providers = ['log', 'webhook'];
   const queues = openQueues({ redis, keys, providers, keepJobs, onTrouble: () => undefined });
   const clock = createRedisClock(() => performance.now(), Date.now);
   const link = createLink(redis);
@@ -228,6 +229,7 @@ export async function openTestDelivery(options: {
       triesMax = 8,
       firstMs = 1,
       refundFailed = true,
+      stopMs = 1_000,
     }) {
       const made: Provider = { name: provider, deliver, close: async () => undefined };
       const workers = startWorkers({
@@ -240,6 +242,8 @@ export async function openTestDelivery(options: {
           ...{
             triesMax,
             refundFailed,
+            stopMs,
+            holdQueue: queues.hold,
             nowMs: () => clock.nowMs(),
             monotonicMs: () => performance.now(),
             random: () => 0,
@@ -249,6 +253,7 @@ export async function openTestDelivery(options: {
             redelivered: () => events.push('redelivered'),
             sentAfter: () => undefined,
             gaveUp: () => events.push('gave up'),
+            stopped: ({ code }) => events.push(`stopped by ${code}`),
           },
         }),
         observer: { failed, trouble: () => undefined },

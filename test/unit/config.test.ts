@@ -1,4 +1,11 @@
-import { type Config, type ConfigRead, configurationDocument, readConfig } from '../../src/config';
+import {
+  type Config,
+  type ConfigRead,
+  configurationDocument,
+  configuredProviders,
+  readConfig,
+  routingOf,
+} from '../../src/config';
 
 function read(env: Record<string, string>): ConfigRead {
   const reading = readConfig(env);
@@ -41,6 +48,16 @@ describe('the configuration', () => {
         webhookSecret: null,
         webhookTimeoutMs: 10_000,
         allowPrivateTargets: false,
+        vonageApiKey: null,
+        vonageApiSecret: null,
+        vonageFrom: null,
+        vonageUrl: new URL('https://rest.nexmo.com'),
+        vonageTimeoutMs: 10_000,
+        vonageRate: 30,
+        vonagePauseSeconds: 60,
+        vonageSignatureSecret: null,
+        vonageSignatureMethod: 'md5hash',
+        vonageSignatureAgeSeconds: 300,
         logLevel: 'info',
         logMaxMessages: 1_000_000,
         logMaxAgeSeconds: 30 * 86_400,
@@ -112,6 +129,80 @@ describe('the configuration', () => {
     const { warnings } = read({ SENDGATE_API_KEY: 'hunter2' });
     expect(warnings).toEqual([expect.stringMatching(/^SENDGATE_API_KEY has fewer than 16 characters/)]);
     expect(warnings.join()).not.toContain('hunter2');
+  });
+
+  describe('of Vonage', () => {
+    const account = {
+      SENDGATE_VONAGE_API_KEY: 'abcd1234',
+      SENDGATE_VONAGE_API_SECRET: 'secret',
+      SENDGATE_VONAGE_FROM: 'Acme',
+    };
+
+    test('makes it the provider of SMS, unless they have another', () => {
+      const routing = (more: Record<string, string> = {}) => routingOf(read({ ...account, ...more }).config);
+      expect(routing()).toEqual({ byChannel: { sms: 'vonage' }, fallback: 'log' });
+      expect(routing({ SENDGATE_CHANNEL_PROVIDERS: 'sms=log,email=vonage' })).toEqual({
+        byChannel: { sms: 'log', email: 'vonage' },
+        fallback: 'log',
+      });
+      expect(routing({ SENDGATE_PROVIDER: 'vonage' }).fallback).toBe('vonage');
+      expect(routingOf(read({}).config)).toEqual({ byChannel: {}, fallback: 'log' });
+      expect(configuredProviders(read(account).config)).toEqual(['log', 'vonage']);
+    });
+
+    test('is whole or not there', () => {
+      expect(errorsOf({ SENDGATE_PROVIDER: 'vonage' })).toEqual([
+        'SENDGATE_PROVIDER uses vonage, so SENDGATE_VONAGE_API_KEY and SENDGATE_VONAGE_API_SECRET and SENDGATE_VONAGE_FROM must be set',
+      ]);
+      expect(errorsOf({ ...account, SENDGATE_VONAGE_FROM: '' })).toEqual([
+        'SENDGATE_VONAGE_FROM must be set, as other settings of Vonage are',
+      ]);
+      expect(errorsOf({ SENDGATE_VONAGE_SIGNATURE_SECRET: 'x' })).toEqual([
+        'SENDGATE_VONAGE_API_KEY and SENDGATE_VONAGE_API_SECRET and SENDGATE_VONAGE_FROM must be set, as other settings of Vonage are',
+      ]);
+      expect(errorsOf({ SENDGATE_CHANNEL_PROVIDERS: 'sms=vonage' })).toHaveLength(1);
+      expect(errorsOf({ ...account, SENDGATE_PROVIDER_RATES: 'vonage=5' })).toEqual([
+        'SENDGATE_PROVIDER_RATES must not name vonage: its rate is SENDGATE_VONAGE_RATE',
+      ]);
+    });
+
+    test.each([
+      ['SENDGATE_VONAGE_FROM', '+447700900000'],
+      ['SENDGATE_VONAGE_FROM', '62538'],
+      ['SENDGATE_VONAGE_FROM', 'Acme & Co'],
+      ['SENDGATE_VONAGE_RATE', '0.5'],
+      ['SENDGATE_VONAGE_RATE', '1000'],
+      ['SENDGATE_VONAGE_PAUSE', '1'],
+      ['SENDGATE_VONAGE_SIGNATURE_AGE', '24h'],
+    ])('takes %s=%s', (name, value) => {
+      expect(errorsOf({ ...account, [name]: value })).toEqual([]);
+    });
+
+    test.each([
+      ['SENDGATE_VONAGE_FROM', 'more than eleven'],
+      ['SENDGATE_VONAGE_FROM', '12'],
+      ['SENDGATE_VONAGE_FROM', '1234567890123456'],
+      ['SENDGATE_VONAGE_FROM', 'Grüße'],
+      ['SENDGATE_VONAGE_URL', 'ftp://rest.nexmo.com'],
+      ['SENDGATE_VONAGE_RATE', '-1'],
+      ['SENDGATE_VONAGE_RATE', 'fast'],
+      ['SENDGATE_VONAGE_PAUSE', '0'],
+      ['SENDGATE_VONAGE_PAUSE', '2d'],
+      ['SENDGATE_VONAGE_TIMEOUT_MS', '9'],
+      ['SENDGATE_VONAGE_SIGNATURE_METHOD', 'MD5'],
+      ['SENDGATE_VONAGE_SIGNATURE_AGE', '0'],
+    ])('refuses %s=%s and says both', (name, value) => {
+      expect(errorsOf({ ...account, [name]: value })).toEqual([
+        expect.stringMatching(new RegExp(`^${name} must be .*, but is `)),
+      ]);
+    });
+
+    test('without a secret for receipts is warned of', () => {
+      expect(read(account).warnings).toEqual([
+        'SENDGATE_VONAGE_SIGNATURE_SECRET is not set: delivery receipts are believed whoever sends them',
+      ]);
+      expect(read({ ...account, SENDGATE_VONAGE_SIGNATURE_SECRET: 'x' }).warnings).toEqual([]);
+    });
   });
 
   test('warns of a variable it does not know, with the one that was meant, and goes on', () => {

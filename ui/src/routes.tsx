@@ -6,7 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router';
-import { Broken } from './frame/broken';
+import { Broken, loaded } from './frame/broken';
 import { Frame, NotFound } from './frame/frame';
 import { Waiting } from './frame/trouble';
 
@@ -15,13 +15,13 @@ type Search<Name extends string> = { [N in Name]?: string };
 
 /** The views, each loaded when it is looked at first, or pointed at. */
 const VIEWS = {
-  overview: () => import('./overview/overview-view'),
-  logs: () => import('./logs/logs-view'),
-  limits: () => import('./limits/limits-view'),
-  usage: () => import('./usage/usage-view'),
-  members: () => import('./members/members-view'),
-  audit: () => import('./audit/audit-view'),
-  settings: () => import('./settings/settings-view'),
+  overview: () => loaded(() => import('./overview/overview-view')),
+  logs: () => loaded(() => import('./logs/logs-view')),
+  limits: () => loaded(() => import('./limits/limits-view')),
+  usage: () => loaded(() => import('./usage/usage-view')),
+  members: () => loaded(() => import('./members/members-view')),
+  audit: () => loaded(() => import('./audit/audit-view')),
+  settings: () => loaded(() => import('./settings/settings-view')),
 };
 
 /** Takes from an address what a view knows. */

@@ -1,5 +1,5 @@
 /** The providers that there are. Each has a queue and an outbox of its own, also where it is not configured. */
-export const PROVIDER_NAMES = ['log', 'webhook'] as const;
+export const PROVIDER_NAMES = ['log', 'webhook', 'vonage'] as const;
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
 /** Whether there is a provider of that name. */

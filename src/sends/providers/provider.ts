@@ -19,14 +19,54 @@ export interface Delivery {
   metadata: JsonObject | null;
 }
 
+/** What a code of a provider says, for whoever asks why a message did not arrive. */
+export interface ProviderCode {
+  /** As the provider writes it. */
+  code: string;
+  meaning: string;
+  /** What to do about it. */
+  whatToDo: string;
+}
+
 /** What became of one attempt. The texts are for whoever asks later why a message did not arrive. */
 export type DeliveryOutcome =
-  /** The provider took it. `reference` is the provider's own id of it, if it has one. */
-  | { kind: 'sent'; reference: string | null; response: ProviderResponse | null }
+  /**
+   * The provider took it. `reference` is the provider's own id of it, if it has one; `receipts` are the ids under which
+   * it will say later what became of it, one for each part.
+   */
+  | { kind: 'sent'; reference: string | null; response: ProviderResponse | null; receipts?: readonly string[] }
   /** It may go better later. `retryAfterMs` is what the provider asked for, or null. */
-  | { kind: 'retry'; error: string; response: ProviderResponse | null; retryAfterMs: number | null }
-  /** It never will. */
-  | { kind: 'failed'; error: string; response: ProviderResponse | null };
+  | {
+      kind: 'retry';
+      error: string;
+      response: ProviderResponse | null;
+      retryAfterMs: number | null;
+      code?: ProviderCode;
+    }
+  /** It never will. With `partly`, some of it was sent all the same: what it counted is not given back. */
+  | {
+      kind: 'failed';
+      error: string;
+      response: ProviderResponse | null;
+      code?: ProviderCode;
+      partly?: { reference: string | null; receipts: readonly string[] };
+    }
+  /** No message would go: the provider is stopped for a while, and this was no try. */
+  | { kind: 'stopped'; error: string; response: ProviderResponse | null; code: ProviderCode };
+
+/** What a provider says later of a message that it took, or of one part of it. */
+export interface ProviderReceipt {
+  provider: string;
+  /** Its own id of it: one of the `receipts` of the outcome. */
+  reference: string;
+  /** How far it has come: the last two are final. */
+  stage: 'accepted' | 'buffered' | 'unknown' | 'delivered' | 'failed';
+  /** For the log. */
+  detail: JsonObject;
+  /** What went wrong, in words, when it failed. */
+  error: string | null;
+  code: ProviderCode | null;
+}
 
 /** What a provider said. */
 export interface ProviderResponse {

@@ -1,20 +1,12 @@
-import { once, setMaxListeners } from 'node:events';
 import { unescape as decodeLeniently } from 'node:querystring';
 import { Webhook } from 'standardwebhooks';
-import { type Dispatcher, Pool } from 'undici';
-import type { Delivery, DeliveryOutcome, Provider, ProviderResponse } from './provider';
+import type { Dispatcher } from 'undici';
+import { createHttpCaller, type HttpAnswer, keptBody, retryAfterMs } from './http-caller';
+import type { Delivery, DeliveryOutcome, Provider } from './provider';
 import { createTargetLookup, type Resolve, refusePrivateHost, TargetRefusedError } from './targets';
 
-/** As much of an answer's body is kept, in characters (Unicode code points). */
-const KEPT_BODY_CHARACTERS = 1_000;
-/** As much of it is read: a connection whose answer ends within that can be used again. */
-const READ_BODY_BYTES = 65_536;
-/** The longest that a receiver may ask to be left alone for, in milliseconds. */
-const LONGEST_RETRY_AFTER_MS = 24 * 3_600_000;
 /** As much of where a redirect leads is told, in characters. */
 const LOCATION_CHARACTERS = 500;
-/** How long attempts that are under way may go on after a close, in milliseconds. */
-const CLOSE_MS = 1_000;
 
 /**
  * Hands messages to an HTTP endpoint of the operator's own, as Standard Webhooks
@@ -50,25 +42,12 @@ export function createWebhookProvider(deps: {
   const { url, secret, timeoutMs, allowPrivateTargets, nowMs, lookup, ca } = deps;
   const webhook = secret === null ? null : new Webhook(secret);
   const authorization = basicAuthorization(url);
-  const closing = new AbortController();
-  setMaxListeners(0, closing.signal); // As many as there are attempts and connections.
-  let closed: Promise<void> | undefined;
-  // Without a bound of its own: there are as many connections as attempts at once, and those the caller bounds. In a
-  // queue here an attempt would spend its time without the receiver having any part in it.
-  const pool = new Pool(url.origin, {
-    // Here the attempt's own timeout rules, which undici's, exact to half a second, would only blur.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: {
-      lookup: createTargetLookup(allowPrivateTargets, lookup),
-      timeout: timeoutMs,
-      // Undici keeps no hold of a socket that is still connecting.
-      signal: closing.signal,
-      ...(ca === undefined ? {} : { ca }),
-    },
+  const caller = createHttpCaller({
+    ...{ url, timeoutMs, nowMs, ca },
+    lookup: createTargetLookup(allowPrivateTargets, lookup),
   });
 
-  function requestOf(delivery: Delivery): Dispatcher.RequestOptions {
+  function requestOf(delivery: Delivery): Omit<Dispatcher.RequestOptions, 'origin'> {
     const sentAt = new Date(nowMs());
     const id = headerTextOf(delivery.messageId);
     const body = JSON.stringify(payloadOf(delivery));
@@ -87,59 +66,19 @@ export function createWebhookProvider(deps: {
     };
   }
 
-  /** @param cut aborted when the attempt is over, with an error that says why */
-  async function attempt(request: Dispatcher.RequestOptions, cut: AbortSignal): Promise<DeliveryOutcome> {
-    let answer: Dispatcher.ResponseData;
-    try {
-      cut.throwIfAborted();
-      if (!allowPrivateTargets) refusePrivateHost(url.hostname);
-      // A request that still waits for its connection is not told of an abort by undici: it only never leaves.
-      const cutOff = once(cut, 'abort').then(() => Promise.reject(cut.reason));
-      answer = await Promise.race([pool.request({ ...request, signal: cut }), cutOff]);
-    } catch (error) {
-      if (error instanceof TargetRefusedError) return { kind: 'failed', error: error.message, response: null };
-      const words = cut.aborted ? (cut.reason as Error).message : `${url.host}: ${wordsOf(error as Error)}`;
-      return { kind: 'retry', error: words, response: null, retryAfterMs: null };
-    }
-    const { statusCode: status, headers, body } = answer;
-    const arrivedMs = nowMs();
-    return outcomeOf(url, headers, arrivedMs, { status, body: await readBeginning(body) });
-  }
-
   return {
     name: 'webhook',
     async deliver(delivery, signal) {
-      const request = requestOf(delivery);
-      const cut = new AbortController();
-      const stop = () => cut.abort(new Error('The attempt was broken off because this process stops.'));
-      if (signal.aborted || closed !== undefined) stop();
-      const stops = [signal, closing.signal];
-      for (const each of stops) each.addEventListener('abort', stop);
-      const timer = setTimeout(
-        () => cut.abort(new Error(`${url.host} did not answer within ${timeoutMs} ms`)),
-        timeoutMs,
-      );
-      try {
-        return await attempt(request, cut.signal);
-      } finally {
-        clearTimeout(timer);
-        for (const each of stops) each.removeEventListener('abort', stop);
-      }
+      const called = await caller.call(requestOf(delivery), signal, () => {
+        if (!allowPrivateTargets) refusePrivateHost(url.hostname);
+      });
+      if ('answer' in called) return outcomeOf(url, called.answer);
+      const { error, words } = called;
+      if (error instanceof TargetRefusedError) return { kind: 'failed', error: error.message, response: null };
+      return { kind: 'retry', error: words, response: null, retryAfterMs: null };
     },
-    close() {
-      closed ??= closePool(pool, closing);
-      return closed;
-    },
+    close: caller.close,
   };
-}
-
-async function closePool(pool: Pool, closing: AbortController): Promise<void> {
-  const timer = setTimeout(() => {
-    closing.abort();
-    void pool.destroy();
-  }, CLOSE_MS);
-  await pool.close();
-  clearTimeout(timer);
 }
 
 /** The `authorization` for the user and password of a URL, or null when it has none. */
@@ -176,13 +115,9 @@ function payloadOf(delivery: Delivery) {
   };
 }
 
-function outcomeOf(
-  url: URL,
-  headers: Dispatcher.ResponseData['headers'],
-  arrivedMs: number,
-  response: ProviderResponse & { status: number },
-): DeliveryOutcome {
-  const { status } = response;
+function outcomeOf(url: URL, answer: HttpAnswer): DeliveryOutcome {
+  const { status, headers, body } = answer;
+  const response = { status, body: keptBody(body) };
   if (status >= 200 && status < 300) return { kind: 'sent', reference: null, response };
   const error = `${url.host} answered ${status}`;
   if (status < 400) {
@@ -199,7 +134,7 @@ function outcomeOf(
       kind: 'retry',
       error,
       response,
-      retryAfterMs: obeyed ? retryAfterMs(headers['retry-after'], arrivedMs) : null,
+      retryAfterMs: obeyed ? retryAfterMs(answer) : null,
     };
   }
   return { kind: 'failed', error, response };
@@ -214,42 +149,4 @@ function leadingTo(location: string | string[] | undefined, url: URL): string {
   target.search = '';
   target.hash = '';
   return ` (to ${target.href.slice(0, LOCATION_CHARACTERS)})`;
-}
-
-/** `Sun, 06 Nov 1994 08:49:37 GMT`: the form in which dates are written since 1999 (RFC 9110, section 5.6.7). */
-const HTTP_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
-
-/** How long a `Retry-After` asks to wait, in milliseconds, or null when it cannot be read. */
-function retryAfterMs(value: string | string[] | undefined, arrivedMs: number): number | null {
-  if (typeof value !== 'string') return null;
-  // Not by Date.parse alone, to which nearly any text with a number is a date.
-  const dateMs = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN;
-  const waitMs = /^\d+$/.test(value) ? Number(value) * 1_000 : dateMs - arrivedMs;
-  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), LONGEST_RETRY_AFTER_MS);
-}
-
-/** The beginning of a body, or of what came of it before it broke off. */
-async function readBeginning(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      // Which closes the connection: nobody reads the rest.
-      if (bytes >= READ_BODY_BYTES) break;
-    }
-  } catch {
-    // It broke off, or took too long. The status has decided.
-  }
-  // As a stream, which leaves out a character that is cut in two at the end.
-  const text = new TextDecoder().decode(Buffer.concat(chunks), { stream: true });
-  return [...text.slice(0, 2 * KEPT_BODY_CHARACTERS)].slice(0, KEPT_BODY_CHARACTERS).join('');
-}
-
-/** What went wrong with a connection, in words. None holds more of the URL than its host. */
-function wordsOf(error: Error): string {
-  // Several addresses were tried: then each says what happened, and the whole says nothing.
-  if ('errors' in error) return (error as AggregateError).errors.map(wordsOf).join('; ');
-  return error.message || error.name;
 }

@@ -42,6 +42,12 @@ export interface Feed<Item> {
   retry: () => void;
 }
 
+/** One whose entries may become something else. */
+export interface ChangingFeed<Item> extends Feed<Item> {
+  /** Puts what an entry has become where it is. */
+  replace: (item: Item) => void;
+}
+
 /** What has come since the newest that is shown, the newest first. */
 interface News<Item> {
   items: Item[];
@@ -54,7 +60,7 @@ interface News<Item> {
  * itself: pages follow from the cursor of the one before, so that each entry is in one of them, and what is new waits
  * until it is asked for.
  */
-export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSource<Item>): Feed<Item> {
+export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSource<Item>): ChangingFeed<Item> {
   const queries = useQueryClient();
   const pagesKey = ['feed', ...key];
   const pages = useInfiniteQuery({
@@ -122,6 +128,15 @@ export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSo
     // A key is a new array each time
   }, [queries, found, JSON.stringify(pagesKey)]);
 
+  const replace = (item: Item) => {
+    const id = idOf(item);
+    queries.setQueryData<InfiniteData<Page<Item>, string | null>>(pagesKey, (old) => {
+      if (old === undefined) return old;
+      const put = (page: Page<Item>) => ({ ...page, items: page.items.map((one) => (idOf(one) === id ? item : one)) });
+      return { ...old, pages: old.pages.map(put) };
+    });
+  };
+
   // Nobody has to ask for the first ones.
   const isEmpty = newest === undefined && isAtEnd;
   useEffect(() => {
@@ -155,6 +170,7 @@ export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSo
     fetchOlder,
     news: { count: found?.more ? NEWS_MAX : (found?.items.length ?? 0), more: found?.more ?? false },
     showNews,
+    replace,
     error: pages.error ?? news.error,
     retry: () => void (pages.data === undefined ? pages.refetch() : pages.error ? fetchNextPage() : news.refetch()),
   };

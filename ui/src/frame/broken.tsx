@@ -6,7 +6,7 @@ import { RECOVERY_MS } from './queries';
 /** A view that could not be shown: its files could not be had, or it failed. */
 export function Broken({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const router = useRouter();
-  const isMissing = isImportFailure(error);
+  const isMissing = error instanceof ViewMissing;
   useEffect(() => {
     if (!isMissing) return;
     // A browser remembers that a file could not be had. Once Sendgate answers, the page begins anew.
@@ -46,7 +46,21 @@ export function Broken({ error, onRetry }: { error: unknown; onRetry: () => void
   );
 }
 
-/** Browsers say it in words of their own. */
-function isImportFailure(error: unknown): boolean {
-  return error instanceof TypeError && /import|module/i.test(error.message);
+/** The files of a view could not be had. */
+class ViewMissing extends Error {
+  override name = 'ViewMissing';
+}
+
+/**
+ * Loads a view. That its files cannot be had is told in words that the router does not know: it would load the whole page
+ * again, and while Sendgate is gone there is none.
+ */
+export async function loaded<View>(load: () => Promise<View>): Promise<View> {
+  try {
+    return await load();
+  } catch (error) {
+    // Browsers say it in words of their own.
+    const isMissing = error instanceof TypeError && /import|module/i.test(error.message);
+    throw isMissing ? new ViewMissing('Its files could not be had.', { cause: error }) : error;
+  }
 }

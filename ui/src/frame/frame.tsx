@@ -119,7 +119,7 @@ function Side() {
         <Text fw={700} size="lg" px="md" pt="md" pb="xs" visibleFrom="sm">
           Sendgate
         </Text>
-        {VIEWS.map(({ to, label, icon: Icon }) => (
+        {(may(session, 'read') ? VIEWS : []).map(({ to, label, icon: Icon }) => (
           <Link key={to} to={to} className="side-link" activeOptions={{ includeSearch: false }}>
             {({ isActive }) => (
               <NavLink

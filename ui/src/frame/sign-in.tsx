@@ -21,7 +21,11 @@ export function SignInPage({ onSignedIn }: { onSignedIn: (session: Session) => v
           <SignInForm onSignedIn={onSignedIn} />
           <Text size="sm" c="dimmed">
             A key is made by <code>sendgate keys create --role read</code>; SENDGATE_API_KEY is one too. Programs use
-            the <Anchor href="docs/">API</Anchor>.
+            the{' '}
+            <Anchor underline="always" href="docs/">
+              API
+            </Anchor>
+            .
           </Text>
         </Stack>
       </Paper>

@@ -40,7 +40,7 @@ export function useUnsaved(isDirty: boolean): {
             <Button variant="default" onClick={stay} data-autofocus>
               Stay
             </Button>
-            <Button color="red" onClick={go}>
+            <Button color="red.9" onClick={go}>
               Leave
             </Button>
           </Group>

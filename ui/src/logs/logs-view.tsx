@@ -92,7 +92,14 @@ export function LogsView() {
 
   const isFiltered = Object.values(filters).some((value) => value !== undefined);
   const side = openId !== undefined && (
-    <MessageSide key={openId} id={openId} onClose={() => open(undefined)} onOpen={open} onFilter={setFilters} />
+    <MessageSide
+      key={openId}
+      id={openId}
+      onClose={() => open(undefined)}
+      onOpen={open}
+      onFilter={setFilters}
+      onChanged={feed.replace}
+    />
   );
   return (
     <div className="page-fill">
@@ -178,17 +185,19 @@ export function LogsView() {
         )}
       </div>
       {!isVeryWide && (
-        <Drawer
+        // The message has a heading and a way out of its own.
+        <Drawer.Root
           opened={openId !== undefined}
           onClose={() => open(undefined)}
           position="right"
           size="27.5rem"
-          withCloseButton={false}
           padding={0}
-          aria-label="Message"
         >
-          {side}
-        </Drawer>
+          <Drawer.Overlay />
+          <Drawer.Content aria-label="Message">
+            <Drawer.Body>{side}</Drawer.Body>
+          </Drawer.Content>
+        </Drawer.Root>
       )}
     </div>
   );

@@ -17,7 +17,7 @@ import { notifications } from '@mantine/notifications';
 import { IconCheck, IconCopy, IconFilter, IconX } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import {
   cancelMessage,
   type Explanation,
@@ -41,6 +41,8 @@ import { STATUS_LOOKS, StatusBadge } from '../show/status';
 
 /** How often a message that goes on is asked for again, in milliseconds. */
 const MOVING_MS = 2_000;
+/** A moment in a text of the API. */
+const INSTANT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)/;
 const RETRIED: ReadonlySet<Status> = new Set(['THROTTLED', 'FILTERED', 'UNDELIVERABLE']);
 const CANCELED: ReadonlySet<Status> = new Set(['ENQUEUED', 'DELAYED']);
 
@@ -50,12 +52,15 @@ export function MessageSide({
   onClose,
   onOpen,
   onFilter,
+  onChanged,
 }: {
   /** Its id in the log. */
   id: string;
   onClose: () => void;
   onOpen: (id: string) => void;
   onFilter: (filters: MessageFilters) => void;
+  /** Told what it has become by what was done here. */
+  onChanged: (message: Message) => void;
 }) {
   const queries = useQueryClient();
   const query = useQuery({
@@ -77,6 +82,7 @@ export function MessageSide({
 
   async function act(what: 'retry' | 'cancel'): Promise<void> {
     const now = await (what === 'retry' ? retryMessage(id) : cancelMessage(id));
+    onChanged(now);
     notifications.show({ message: outcomeWords(what, now), color: now.status === 'THROTTLED' ? 'orange' : 'teal' });
     await Promise.all([
       queries.invalidateQueries({ queryKey: ['message', id] }),
@@ -116,13 +122,8 @@ export function MessageSide({
                 )}
               </Group>
               <Text size="sm" className="foreign" data-testid="why">
-                {visible(explanation.summary)}
+                <Why summary={explanation.summary} />
               </Text>
-              {message.retry_at !== null && message.status === 'THROTTLED' && (
-                <Text size="sm" c="dimmed">
-                  It opens again <Instant at={message.retry_at} /> ({fromNow(message.retry_at)}).
-                </Text>
-              )}
             </Stack>
             <Facts message={message} onFilter={onFilter} />
             <Limits message={message} explanation={explanation} onOpen={onOpen} />
@@ -164,6 +165,19 @@ function outcomeWords(what: 'retry' | 'cancel', { status }: Message): string {
   if (what === 'cancel') return 'The message is canceled.';
   if (status === 'THROTTLED') return 'There is still no room: it was throttled again.';
   return `The message was decided again: ${STATUS_LOOKS[status].label.toLowerCase()}.`;
+}
+
+/** The answer to *why*, its moments by the clock of this browser. */
+function Why({ summary }: { summary: string }) {
+  return summary.split(INSTANT).map((part, index) =>
+    index % 2 === 0 ? (
+      <Fragment key={index}>{visible(part)}</Fragment>
+    ) : (
+      <Fragment key={index}>
+        <Instant at={part} /> ({fromNow(part)})
+      </Fragment>
+    ),
+  );
 }
 
 function Facts({ message, onFilter }: { message: Message; onFilter: (filters: MessageFilters) => void }) {
@@ -331,7 +345,12 @@ function Limits({
   );
 }
 
-const EVENT_LABELS: Record<string, string> = { RETRYING: 'Failed, tried again', REDELIVERED: 'Begun again' };
+const EVENT_LABELS: Record<string, string> = {
+  RETRYING: 'Failed, tried again',
+  REDELIVERED: 'Begun again',
+  STOPPED: 'The provider was stopped',
+  RECEIPT: 'The provider said more',
+};
 
 /** Details that have a place of their own, or say nothing to a person. */
 const DETAILS_LEFT_OUT: ReadonlySet<string> = new Set(['id', 'ts', 'type']);

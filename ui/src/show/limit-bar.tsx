@@ -48,7 +48,7 @@ export function LimitBar({
             <Foreign text={limit_id} />
           </Text>
           {stopped && (
-            <Badge color="red" variant="filled" size="sm" tt="none">
+            <Badge color="red.9" variant="filled" size="sm" tt="none">
               stopped it
             </Badge>
           )}

@@ -59,7 +59,7 @@ export function WhatIf({ input, id }: { input: LimitInput | null; id: string | n
           />
           <Button
             size="xs"
-            variant="light"
+            variant="default"
             leftSection={<IconHistory size={14} aria-hidden />}
             disabled={change === null}
             loading={isFetching}

@@ -16,6 +16,8 @@ import { mountConsole } from './http/console';
 import { ListenError, type Listener, listen } from './http/listener';
 import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
+import { createApplyEvents } from './inbound/apply';
+import { createMappings } from './inbound/mappings';
 import { Refusal, type Service } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
 import { parseApart } from './limits-file/parse-apart';
@@ -29,6 +31,7 @@ import type { Logger } from './logger';
 import { type AccountSettings, createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
 import { createMembers } from './membership/members';
+import { createProfiles } from './membership/profiles';
 import { createMetrics, type Metrics } from './metrics/metrics';
 import { DataFolderError, type HeldFolder, holdDataFolder, openDataFolder } from './private-redis/folder';
 import { findRedisProgram, NoRedisProgramError } from './private-redis/program';
@@ -41,7 +44,7 @@ import { type Hold, startHold } from './sends/hold';
 import { pooledRandomBytes } from './sends/ids';
 import { createProcessAttempt } from './sends/process';
 import { createLogProvider } from './sends/providers/log';
-import { PROVIDER_NAMES } from './sends/providers/names';
+import { PROVIDER_NAMES, providerFor } from './sends/providers/names';
 import type { Provider } from './sends/providers/provider';
 import { createWebhookProvider } from './sends/providers/webhook';
 import { openQueues, type Queues } from './sends/queue';
@@ -473,6 +476,23 @@ export function composeApi(
     },
   });
 
+  const acceptSend = createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) });
+  const routing = { byChannel: config.channelProviders ?? {}, fallback: config.provider };
+  const mappings = createMappings({ redis, scripts, keys });
+  const applyEvents = createApplyEvents({
+    ...{ redis, scripts, keys, mappings, acceptSend, monotonicMs },
+    // An event says no channel.
+    provider: providerFor(null, routing),
+    idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+    randomBytes: pooledRandomBytes(randomBytes),
+  });
+  const eventsRefused = occasionally(monotonicMs, (refused, unwritten) =>
+    logger.warn('Events were refused: nobody else is told why.', {
+      ...(refused as object),
+      calls_left_out_before: unwritten,
+    }),
+  );
+
   const authenticate = createAuthenticate({ ring, host: config.host });
   const app = createApp({
     routes: allRoutes({
@@ -486,11 +506,19 @@ export function composeApi(
       messageLog,
       history: (message) => readHistory({ redis, keys }, message),
       checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
-      acceptSend: createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) }),
+      acceptSend,
       sendActions: createSendActions({ ...sends, messageLog }),
       sends: {
-        routing: { byChannel: config.channelProviders ?? {}, fallback: config.provider },
+        routing,
         configured: configuredProviders(config),
+      },
+      profiles: createProfiles({ redis, scripts, keys }),
+      inbound: {
+        apply: applyEvents,
+        mappings,
+        segmentSecret: config.segmentSecret,
+        rudderstackHeader: config.rudderstackHeader,
+        refused: (source, count, firstWords) => eventsRefused({ source, refused: count, first: firstWords }),
       },
       auditTrail: createAuditTrail({ redis, keys }),
       traffic,

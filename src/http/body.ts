@@ -1,15 +1,16 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { gunzip } from 'node:zlib';
 import type { Reply } from './contract';
 import { invalidInput, problem, withHeaders } from './problem';
 
 /** A body's JSON; undefined where there was none. Or why it cannot be one. */
-export type Body = { value: unknown } | { refused: Reply };
+export type Body = { value: unknown; bytes: Uint8Array } | { refused: Reply };
 
 /** The most bytes of a body, for a route that does not say. */
 export const BODY_MAX_BYTES = 1_048_576;
 
-const NO_BODY: Body = { value: undefined };
+const NO_BODY: Body = { value: undefined, bytes: new Uint8Array(0) };
 /** What a message about a caller's own text repeats of it, at most. */
 const SYNTAX_WORDS_MAX_CHARACTERS = 200;
 
@@ -21,15 +22,23 @@ const SYNTAX_WORDS_MAX_CHARACTERS = 200;
  *
  * What is too large is refused as soon as that is known. The rest of it is read and dropped, by Node, so that a caller
  * who looks for an answer only after having sent everything finds it.
+ *
+ * @param maxBytes the most bytes, as they come and without their compression
+ * @param inAnyForm whether the content type does not matter, and the body may be compressed with gzip
  */
-export function readJsonBody(request: IncomingMessage, maxBytes: number, done: (body: Body) => void): void {
+export function readJsonBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  done: (body: Body) => void,
+  inAnyForm = false,
+): void {
   const { headers } = request;
   const length = headers['content-length'];
   if (length === '0' || (length === undefined && headers['transfer-encoding'] === undefined)) {
     done(NO_BODY);
     return;
   }
-  const refused = refuseHeaders(request, maxBytes);
+  const refused = refuseHeaders(request, maxBytes, inAnyForm);
   if (refused !== null) {
     done({ refused });
     return;
@@ -57,25 +66,47 @@ export function readJsonBody(request: IncomingMessage, maxBytes: number, done: (
       more.push(chunk);
     }
   });
-  request.on('end', () => finish(first === null ? NO_BODY : parse(more === null ? first : Buffer.concat(more, size))));
+  request.on('end', () => {
+    if (finished) return;
+    if (first === null) finish(NO_BODY);
+    else {
+      const bytes = more === null ? first : Buffer.concat(more, size);
+      if (isGzip(headers['content-encoding'])) inflate(bytes, maxBytes, finish);
+      else finish(parse(bytes));
+    }
+  });
   // The caller went away. With a listener Node says so here; without one it would be thrown.
   request.on('error', () => {
     finished = true;
   });
 }
 
-function refuseHeaders({ headers }: IncomingMessage, maxBytes: number): Reply | null {
+function isGzip(encoding: string | undefined): boolean {
+  // "x-gzip" is the same: RFC 9110, section 8.4.1.3.
+  return encoding !== undefined && /^(?:x-)?gzip$/i.test(encoding);
+}
+
+function inflate(bytes: Buffer, maxBytes: number, done: (body: Body) => void): void {
+  gunzip(bytes, { maxOutputLength: maxBytes }, (error, inflated) => {
+    if (error === null) done(parse(inflated));
+    else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') done({ refused: tooLarge(maxBytes) });
+    else done(notJson('must be compressed with gzip, as its Content-Encoding says'));
+  });
+}
+
+function refuseHeaders({ headers }: IncomingMessage, maxBytes: number, inAnyForm: boolean): Reply | null {
   const type = headers['content-type'];
-  if (type !== 'application/json' && !isJsonType(type)) {
+  if (type !== 'application/json' && !inAnyForm && !isJsonType(type)) {
     return withHeaders(
       problem(415, 'Unsupported media type', 'Send JSON in UTF-8, with the header Content-Type: application/json.'),
       { accept: 'application/json' },
     );
   }
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    return withHeaders(problem(415, 'Unsupported media type', 'Send the body without a Content-Encoding.'), {
-      'accept-encoding': 'identity',
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity' && !(inAnyForm && isGzip(encoding))) {
+    const words = `Send the body without a Content-Encoding${inAnyForm ? ', or with that of gzip' : ''}.`;
+    return withHeaders(problem(415, 'Unsupported media type', words), {
+      'accept-encoding': inAnyForm ? 'gzip, identity' : 'identity',
     });
   }
   if (Number(headers['content-length'] ?? 0) > maxBytes) return tooLarge(maxBytes);
@@ -99,7 +130,7 @@ function parse(bytes: Buffer): Body {
   // Bytes that are not UTF-8 become U+FFFD, which is rare enough in a text that is right to look again.
   if (text.includes('\uFFFD') && !isUtf8(bytes)) return notJson('must be JSON in UTF-8');
   try {
-    return { value: JSON.parse(text) };
+    return { value: JSON.parse(text), bytes };
   } catch (error) {
     return notJson(
       `must be JSON: ${(error as SyntaxError).message.slice(0, SYNTAX_WORDS_MAX_CHARACTERS).toWellFormed()}`,

@@ -11,6 +11,8 @@ import { type Authenticate, createAuthenticate } from '../../src/http/auth';
 import type { Route } from '../../src/http/contract';
 import { listen } from '../../src/http/listener';
 import type { Readiness } from '../../src/http/routes/health';
+import { createApplyEvents } from '../../src/inbound/apply';
+import { createMappings } from '../../src/inbound/mappings';
 import { createCalendarCache } from '../../src/limits/calendar';
 import { createAuditTrail } from '../../src/log/audit';
 import { readHistory } from '../../src/log/history';
@@ -18,6 +20,7 @@ import { createMessageLog } from '../../src/log/messages';
 import { createAccountSettings } from '../../src/membership/account-settings';
 import { createAccounts } from '../../src/membership/accounts';
 import { createMembers } from '../../src/membership/members';
+import { createProfiles } from '../../src/membership/profiles';
 import { createMetrics } from '../../src/metrics/metrics';
 import { createAcceptSend } from '../../src/sends/accept';
 import { createSendActions } from '../../src/sends/actions';
@@ -93,6 +96,8 @@ export interface TestAppOptions {
   replicas?: number;
   idempotencyTtlMs?: number;
   logRequests?: boolean;
+  segmentSecret?: string;
+  rudderstackHeader?: { name: string; value: string };
   /** Further routes, behind all others. */
   routes?: readonly Route[];
   /** Puts pages into the app. */
@@ -194,6 +199,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       fault: (error) => log.push({ level: 'error', message: 'fault', fields: { error } }),
     },
   });
+  const acceptSend = createAcceptSend({ store, members, decide, randomBytes });
+  const mappings = createMappings({ redis, scripts, keys });
   const services: Services = {
     version: packageVersion(),
     workspace,
@@ -205,7 +212,18 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     messageLog,
     history: (message) => readHistory({ redis, keys }, message),
     checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
-    acceptSend: createAcceptSend({ store, members, decide, randomBytes }),
+    acceptSend,
+    profiles: createProfiles({ redis, scripts, keys }),
+    inbound: {
+      apply: createApplyEvents({
+        ...{ redis, scripts, keys, mappings, acceptSend, provider: 'log', idempotencyTtlMs, randomBytes, monotonicMs },
+      }),
+      mappings,
+      segmentSecret: options.segmentSecret ?? null,
+      rudderstackHeader: options.rudderstackHeader ?? null,
+      refused: (source, count, first) =>
+        void log.push({ level: 'warn', message: 'Events were refused', fields: { source, count, first } }),
+    },
     sendActions: createSendActions({ store, messageLog, decide }),
     sends: { routing: { byChannel: {}, fallback: 'log' }, configured: ['log'] },
     auditTrail: createAuditTrail({ redis, keys }),

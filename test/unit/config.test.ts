@@ -41,6 +41,8 @@ describe('the configuration', () => {
         webhookSecret: null,
         webhookTimeoutMs: 10_000,
         allowPrivateTargets: false,
+        segmentSecret: null,
+        rudderstackHeader: null,
         logLevel: 'info',
         logMaxMessages: 1_000_000,
         logMaxAgeSeconds: 30 * 86_400,

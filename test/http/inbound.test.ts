@@ -378,7 +378,7 @@ describe('without its proof', () => {
 describe('bad input', () => {
   beforeEach(() => start());
 
-  const nested = (depth: number): unknown => JSON.parse('{"a":'.repeat(depth) + '1' + '}'.repeat(depth));
+  const nested = (depth: number): unknown => JSON.parse(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
   const NESTED = 'must not be nested deeper than 64';
 
   test.each<[string, unknown, string, string]>([

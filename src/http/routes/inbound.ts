@@ -46,17 +46,15 @@ const pathSchema = identifierSchema.refine((path) => path.split('.').every((name
   error: 'must be names with dots between them, such as properties.customer_id',
 });
 
-const mappingSchema = z
-  .strictObject({
-    event: identifierSchema.describe('The name of an event, or a pattern: `*` is any run of characters.'),
-    topic: identifierSchema.optional().describe('The topic of its messages.'),
-    template: identifierSchema.optional().describe('Their template.'),
-    recipient: pathSchema.optional().describe(`Where in the event the recipient is; ${RECIPIENT_PATH} if not given.`),
-    account: pathSchema
-      .optional()
-      .describe(`Where in the event the account is, if it has one; ${ACCOUNT_PATH} if not given.`),
-  })
-  .meta({ id: 'Mapping' });
+const mappingSchema = z.strictObject({
+  event: identifierSchema.describe('The name of an event, or a pattern: `*` is any run of characters.'),
+  topic: identifierSchema.optional().describe('The topic of its messages.'),
+  template: identifierSchema.optional().describe('Their template.'),
+  recipient: pathSchema.optional().describe(`Where in the event the recipient is; ${RECIPIENT_PATH} if not given.`),
+  account: pathSchema
+    .optional()
+    .describe(`Where in the event the account is, if it has one; ${ACCOUNT_PATH} if not given.`),
+});
 const mappingsSchema = z
   .strictObject({
     mappings: z

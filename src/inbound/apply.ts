@@ -1,4 +1,5 @@
 import { identifierProblem } from '../limits/identifier';
+import { JSON_OBJECT_MAX_BYTES } from '../limits/json-object';
 import { isStreamId } from '../log/stream';
 import { withProperties } from '../membership/accounts';
 import { PROFILE_MAX_BYTES, profileChanges } from '../membership/profiles';
@@ -55,6 +56,8 @@ const REPLY = { done: 1, known: 2, tooLarge: 3, changed: 4 } as const;
 
 type TrackEvent = Extract<InboundEvent, { type: 'track' }>;
 
+const TOO_LARGE = `would make the properties of the account larger than ${JSON_OBJECT_MAX_BYTES} bytes of JSON`;
+
 /** An event on its way through the script. */
 interface Change {
   index: number;
@@ -107,7 +110,8 @@ export function createApplyEvents(deps: {
             before = accounts.get(account)!;
             const worked = withProperties(before, traits);
             if (worked === null) {
-              settle(index, { path: 'traits', message: 'would make the properties of the account too large' });
+              const [wasDone] = await areDone([{ messageId: event.messageId, logId }]);
+              if (!wasDone) settle(index, { path: 'traits', message: TOO_LARGE });
               continue;
             }
             after = worked;
@@ -168,10 +172,13 @@ export function createApplyEvents(deps: {
   }
 
   /** Which of some events have been done. */
-  async function areDone(events: readonly { messageId: string; logId: string }[]): Promise<boolean[]> {
+  async function areDone(events: readonly { messageId: string | null; logId: string }[]): Promise<boolean[]> {
     if (events.length === 0) return [];
     const reads = redis.pipeline();
-    for (const { messageId, logId } of events) reads.exists(keys.idempotencyKey(noteKey(messageId)), keys.send(logId));
+    // One without a message id has an id in the log that nothing else has.
+    for (const { messageId, logId } of events) {
+      reads.exists(messageId === null ? keys.send(logId) : keys.idempotencyKey(noteKey(messageId)), keys.send(logId));
+    }
     return ((await reads.exec()) ?? []).map(([error, count]) => {
       if (error) throw error;
       return (count as number) > 0;
@@ -214,7 +221,7 @@ export function createApplyEvents(deps: {
 
     const changes: Change[] = [];
     const sends: (() => ReturnType<AcceptSend>)[] = [];
-    const unmappable: { index: number; logId: string; messageId: string; problem: EventProblem }[] = [];
+    const unmappable: { index: number; logId: string; messageId: string | null; problem: EventProblem }[] = [];
     const mapper = events.some(({ type }) => type === 'track') ? createMapper(await mappings.read()) : () => null;
     events.forEach((event, index) => {
       const id = event.messageId ?? newRequestId(randomBytes);
@@ -229,7 +236,6 @@ export function createApplyEvents(deps: {
       }
       const recipient = recipientOf(mapping, event.whole);
       if (!('path' in recipient)) sends.push(() => send(event, logId, mapping, recipient));
-      else if (event.messageId === null) settle(index, recipient);
       else unmappable.push({ index, logId, messageId: event.messageId, problem: recipient });
     });
 

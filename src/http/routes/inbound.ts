@@ -152,7 +152,7 @@ function sourceRoutes(source: InboundSource, services: InboundServices): Route[]
       aliases: [`/inbound/${source}/v1/batch`],
       operationId: `inbound${product}`,
       summary: `Take events from ${product}`,
-      description: `One event, a list of up to ${EVENTS_MAX.toLocaleString('en')}, or {"batch": [...]}, also compressed with gzip. identify merges a profile, group adds to an account, track goes through the mappings and becomes a message; page, screen and alias are counted. The same messageId again is answered as the first time and does nothing. ${PROOF[source]}`,
+      description: `One event, a list of up to ${EVENTS_MAX.toLocaleString('en')}, or {"batch": [...]}, also compressed with gzip. identify merges a profile, group adds to an account, track goes through the mappings and becomes a message; page, screen and alias are counted. The same messageId again is answered as the first time and does nothing. The key may also be the user name of HTTP Basic. ${PROOF[source]}`,
       bodyExample: { type: 'identify', messageId: 'e-81', userId: 'ann', traits: { email: 'ann@example.com' } },
       handle: (call) => answer(source, services, call, null),
     }),

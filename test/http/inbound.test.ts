@@ -214,7 +214,8 @@ describe('a mapping', () => {
     ];
     const put = await app.call('PUT', '/inbound/mappings', { mappings });
     expect([put.status, put.body]).toEqual([200, { mappings }]);
-    await app.call('PUT', '/inbound/mappings', { mappings });
+    const withNull = [mappings[0], { event: 'b', topic: null, template: null, recipient: null, account: null }];
+    expect((await app.call('PUT', '/inbound/mappings', { mappings: withNull })).body).toEqual({ mappings });
     expect(await get('/inbound/mappings')).toEqual({ mappings });
     await app.call('PUT', '/inbound/mappings', { mappings: [] });
     const { results } = await get('/audit-events');

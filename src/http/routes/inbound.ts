@@ -12,7 +12,7 @@ import {
   readBody,
   readEvent,
 } from '../../inbound/events';
-import { ACCOUNT_PATH, MAPPINGS_MAX, RECIPIENT_PATH } from '../../inbound/mapping';
+import { ACCOUNT_PATH, MAPPINGS_MAX, type Mapping, RECIPIENT_PATH } from '../../inbound/mapping';
 import type { Mappings } from '../../inbound/mappings';
 import { hasProof, isSignedBySegment, type ProofHeader, SEGMENT_SIGNATURE } from '../../inbound/signature';
 import { identifierSchema } from '../../limits/identifier';
@@ -48,11 +48,11 @@ const pathSchema = identifierSchema.refine((path) => path.split('.').every((name
 
 const mappingSchema = z.strictObject({
   event: identifierSchema.describe('The name of an event, or a pattern: `*` is any run of characters.'),
-  topic: identifierSchema.optional().describe('The topic of its messages.'),
-  template: identifierSchema.optional().describe('Their template.'),
-  recipient: pathSchema.optional().describe(`Where in the event the recipient is; ${RECIPIENT_PATH} if not given.`),
+  topic: identifierSchema.nullish().describe('The topic of its messages.'),
+  template: identifierSchema.nullish().describe('Their template.'),
+  recipient: pathSchema.nullish().describe(`Where in the event the recipient is; ${RECIPIENT_PATH} if not given.`),
   account: pathSchema
-    .optional()
+    .nullish()
     .describe(`Where in the event the account is, if it has one; ${ACCOUNT_PATH} if not given.`),
 });
 const mappingsSchema = z
@@ -304,9 +304,15 @@ function mappingRoutes({ inbound: { mappings } }: InboundServices): Route[] {
       bodyExample: { mappings: [{ event: 'Order *', topic: 'orders', template: 'order-news' }] },
       replies: { 200: { description: 'The mappings, in order.', schema: mappingsSchema } },
       async handle({ body, actor }) {
-        await mappings.write(body.mappings, actor);
-        return { status: 200, body };
+        const given = body.mappings.map(withoutNull);
+        await mappings.write(given, actor);
+        return { status: 200, body: { mappings: given } };
       },
     }),
   ];
+}
+
+/** A mapping as it is kept: null says the same as leaving a field out. */
+function withoutNull({ event, ...others }: z.output<typeof mappingSchema>): Mapping {
+  return { event, ...Object.fromEntries(Object.entries(others).filter(([, value]) => value !== null)) };
 }

@@ -328,11 +328,16 @@ function composeQueues(config: Config, redis: RedisClient, keys: Keys, onTrouble
 /** The phone number in a user's profile, or null. */
 type PhoneOf = (userId: string) => Promise<string | null>;
 
-/** Reads it from the field `phone_number`, which is Courier's name for it. */
+/** The fields of a profile that it may be in: by Courier's name, or by that of Segment's traits. */
+const PHONE_FIELDS = ['phone_number', 'phone'];
+
 function composePhoneOf(profiles: Pick<Profiles, 'read'>): PhoneOf {
   return async (userId) => {
-    const number = (await profiles.read(userId))?.phone_number;
-    return typeof number === 'string' ? number : null;
+    const profile = (await profiles.read(userId)) ?? {};
+    const number = PHONE_FIELDS.map((field) => profile[field]).find(
+      (value) => typeof value === 'string' && value !== '',
+    );
+    return (number as string | undefined) ?? null;
   };
 }
 

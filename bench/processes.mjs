@@ -58,19 +58,12 @@ export async function startSendgate(node, { redisUrl, workspace, limits, env = {
     if (response?.status === 200) break;
     await delay(50);
   }
-  const sendgate = {
-    ...server,
-    url,
-    async post(path, body) {
-      const response = await fetch(url + path, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify(body),
-      });
-      if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
-      return response.json();
-    },
+  const sending = (method) => async (path, body) => {
+    const response = await fetch(url + path, { method, headers, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
   };
+  const sendgate = { ...server, url, post: sending('POST'), put: sending('PUT') };
   sendgate.get = async (path) => {
     const response = await fetch(url + path, { headers });
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);

@@ -1,5 +1,5 @@
 // Measures what docs/performance.md says, and writes a report in Markdown: `npm run bench`, or some of it with
-// `npm run bench -- checks batch users persistence sends log simulate console`. See that page for the variables.
+// `npm run bench -- checks batch users persistence sends events log simulate console`. See that page for the variables.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { benchBatch } from './batch.mjs';
 import { benchChecks } from './checks.mjs';
 import { benchConsole } from './console.mjs';
+import { benchEvents } from './events.mjs';
 import { benchLog } from './log.mjs';
 import { benchPersistence } from './persistence.mjs';
 import { startLoadGenerator } from './processes.mjs';
@@ -21,6 +22,7 @@ const PARTS = {
   users: benchUsers,
   persistence: benchPersistence,
   sends: benchSends,
+  events: benchEvents,
   log: benchLog,
   simulate: benchSimulate,
   console: benchConsole,

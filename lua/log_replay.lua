@@ -20,7 +20,8 @@
 --   asked     m, u, a, o, c, x
 --   reset     v, p
 --   lost      nothing else: what it was about is gone
--- A row about a send that its sender delays is none of these, nor is a check that was filtered: they decide nothing.
+-- A row about a send that its sender delays is none of these, nor is a check that was filtered, or an event that no message
+-- was made of: they decide nothing.
 
 -- @include lib/log
 -- @include lib/send
@@ -77,7 +78,7 @@ local function add_row_of(number, row)
   if not is_check(row.m) then
     if row.s == 'FILTERED' then
       add('filtered', number, row.t, row.m, '1')
-    elseif row.d ~= '' then
+    elseif row.s ~= 'UNMAPPED' and row.d ~= '' then
       add_send('send', number, row.t, row.m, row.s or '')
     end
     return

@@ -146,7 +146,7 @@ function program(): Command {
   keys
     .command('create')
     .description('create a key, and print it this once')
-    .requiredOption('--role <role>', 'check, read or admin; several with commas, or repeated', collect)
+    .requiredOption('--role <role>', 'check, read, inbound or admin; several with commas, or repeated', collect)
     .option('--name <name>', 'what to call it')
     .action(({ role, name }: { role: string[]; name?: string }) =>
       useTools(({ apiKeys }) => {

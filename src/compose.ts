@@ -17,6 +17,8 @@ import { ListenError, type Listener, listen } from './http/listener';
 import { mountReference } from './http/reference';
 import { healthRoutes, type Readiness } from './http/routes/health';
 import type { VonageReceipts } from './http/routes/receipts';
+import { createApplyEvents } from './inbound/apply';
+import { createMappings } from './inbound/mappings';
 import { Refusal, type Service } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
 import { parseApart } from './limits-file/parse-apart';
@@ -31,6 +33,7 @@ import type { Logger } from './logger';
 import { type AccountSettings, createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
 import { createMembers } from './membership/members';
+import { createProfiles, type Profiles } from './membership/profiles';
 import { createMetrics, type Metrics } from './metrics/metrics';
 import { DataFolderError, type HeldFolder, holdDataFolder, openDataFolder } from './private-redis/folder';
 import { findRedisProgram, NoRedisProgramError } from './private-redis/program';
@@ -43,7 +46,7 @@ import { type Hold, startHold } from './sends/hold';
 import { pooledRandomBytes } from './sends/ids';
 import { createProcessAttempt, type StoppedProvider } from './sends/process';
 import { createLogProvider } from './sends/providers/log';
-import { PROVIDER_NAMES } from './sends/providers/names';
+import { PROVIDER_NAMES, providerFor } from './sends/providers/names';
 import type { Provider } from './sends/providers/provider';
 import { createVonageProvider } from './sends/providers/vonage';
 import { createWebhookProvider } from './sends/providers/webhook';
@@ -326,8 +329,18 @@ function composeQueues(config: Config, redis: RedisClient, keys: Keys, onTrouble
 /** The phone number in a user's profile, or null. */
 type PhoneOf = (userId: string) => Promise<string | null>;
 
-// MERGE: profiles of users come from another branch. Until it is merged no user has one, and so no number.
-const phoneOfNobody: PhoneOf = async () => null;
+/** The fields of a profile that it may be in: by Courier's name, or by that of Segment's traits. */
+const PHONE_FIELDS = ['phone_number', 'phone'];
+
+function composePhoneOf(profiles: Pick<Profiles, 'read'>): PhoneOf {
+  return async (userId) => {
+    const profile = (await profiles.read(userId)) ?? {};
+    const number = PHONE_FIELDS.map((field) => profile[field]).find(
+      (value) => typeof value === 'string' && value !== '',
+    );
+    return (number as string | undefined) ?? null;
+  };
+}
 
 /** The rates of providers that have one: so many attempts a second are begun by all workers together. */
 function providerRates({ providerRates: rates, vonageRate }: Config): Record<string, number> {
@@ -510,6 +523,23 @@ export function composeApi(
     },
   });
 
+  const acceptSend = createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) });
+  const routing = routingOf(config);
+  const mappings = createMappings({ redis, scripts, keys });
+  const applyEvents = createApplyEvents({
+    ...{ redis, scripts, keys, mappings, acceptSend, monotonicMs },
+    // An event says no channel.
+    provider: providerFor(null, routing),
+    idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+    randomBytes: pooledRandomBytes(randomBytes),
+  });
+  const eventsRefused = occasionally(monotonicMs, (refused, unwritten) =>
+    logger.warn('Events were refused: nobody else is told why.', {
+      ...(refused as object),
+      calls_left_out_before: unwritten,
+    }),
+  );
+
   const authenticate = createAuthenticate({ ring, host: config.host });
   const app = createApp({
     routes: allRoutes({
@@ -528,13 +558,21 @@ export function composeApi(
       messageLog,
       history: (message) => readHistory({ redis, keys }, message),
       checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
-      acceptSend: createAcceptSend({ ...sends, members, randomBytes: pooledRandomBytes(randomBytes) }),
+      acceptSend,
       sendActions: createSendActions({ ...sends, messageLog }),
       sends: {
-        routing: routingOf(config),
+        routing,
         configured: configuredProviders(config),
       },
       vonageReceipts: composeVonageReceipts(),
+      profiles: createProfiles({ redis, scripts, keys }),
+      inbound: {
+        apply: applyEvents,
+        mappings,
+        segmentSecret: config.segmentSecret,
+        rudderstackHeader: config.rudderstackHeader,
+        refused: (source, count, firstWords) => eventsRefused({ source, refused: count, first: firstWords }),
+      },
       auditTrail: createAuditTrail({ redis, keys }),
       traffic,
       metrics,
@@ -683,7 +721,7 @@ export function composeWorker(
   });
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
-  const providers = composeProviders(config, logger, phoneOfNobody);
+  const providers = composeProviders(config, logger, composePhoneOf(createProfiles({ redis, scripts, keys })));
   const stopping = new AbortController();
   const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
   let listener: Listener | undefined;

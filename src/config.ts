@@ -9,7 +9,17 @@ import { parseRedisUrl, type RedisTarget } from './store/connection';
 interface Setting<T, Default extends string | null> {
   /** The variable's name. */
   name: string;
-  group: 'Listening' | 'Redis' | 'Access' | 'Limits and checks' | 'Sends' | 'Webhook' | 'Vonage' | 'Logs' | 'Processes';
+  group:
+    | 'Listening'
+    | 'Redis'
+    | 'Access'
+    | 'Limits and checks'
+    | 'Sends'
+    | 'Webhook'
+    | 'Vonage'
+    | 'Events'
+    | 'Logs'
+    | 'Processes';
   /** What a value looks like, for the documentation. */
   type: string;
   /** What holds when it is not set, as it would be written; null: nothing. */
@@ -136,6 +146,21 @@ const webUrl: z.ZodType<URL, string> = text
     error: 'must be a URL that begins with https:// or http://',
   })
   .transform((value) => new URL(value));
+
+/** A header and its value, `Name: value`. */
+const proofHeader: z.ZodType<{ name: string; value: string }, string> = text.transform((line, context) => {
+  // RFC 9110, sections 5.1 and 5.5, without what stands for bytes beyond ASCII.
+  const [, name, value] =
+    /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)[ \t]*$/.exec(line) ?? [];
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  if (name === undefined) return refuse('must be a header and its value, such as X-Sendgate-Proof: a long secret');
+  if (name.toLowerCase() === 'authorization')
+    return refuse('must not be the Authorization header, which has the API key');
+  return { name, value: value! };
+});
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -476,6 +501,26 @@ const SETTINGS = {
     description:
       'How far the time that a receipt was signed at may be from now, either way. Vonage repeats for a day what was not answered; where it does not sign that anew, `24h` takes the receipts that came while Sendgate was down.',
     schema: duration(1, 7 * 86_400),
+  }),
+  segmentSecret: setting({
+    name: 'SENDGATE_SEGMENT_SECRET',
+    group: 'Events',
+    type: 'secret',
+    default: null,
+    description:
+      "The shared secret of Segment's webhook destination. With it, `POST /inbound/segment` takes only calls that are signed (`X-Signature`).",
+    secret: true,
+    schema: text,
+  }),
+  rudderstackHeader: setting({
+    name: 'SENDGATE_RUDDERSTACK_HEADER',
+    group: 'Events',
+    type: '`Name: value`',
+    default: null,
+    description:
+      "A header of RudderStack's webhook destination. With it, `POST /inbound/rudderstack` takes only calls that have it, with this value.",
+    secret: true,
+    schema: proofHeader,
   }),
   logLevel: setting({
     name: 'SENDGATE_LOG_LEVEL',

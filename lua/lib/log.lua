@@ -5,7 +5,7 @@
 --   log             stream: what happened, an entry each
 --   l:rows          stream: <number>-0 -> m: what the row is about, t: when it was written, in epoch milliseconds;
 --                   d: when that was decided, if not then: '' for a send that its sender delays; of a send s: the status
---                   that it began with
+--                   that it began with; UNMAPPED is no message, but an event that none was made of
 --   l:marks         stream: <number>-0 -> what else happened that counts, or takes away what was counted: with the rows,
 --                   by number, it is everything that happened, in order. t: when, in epoch milliseconds; k: what
 --                     first, again   the send m was decided after its sender's delay; was decided anew by hand

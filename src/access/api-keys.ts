@@ -4,8 +4,10 @@ import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import { runScript, type Scripts } from '../store/scripts';
 
-/** What a key may do: `check` asks and releases, `read` looks, `admin` may do everything. */
-export const ROLES = ['check', 'read', 'admin'] as const;
+/**
+ * What a key may do: `check` asks, hands over and releases, `read` looks, `inbound` brings events, `admin` may do everything.
+ */
+export const ROLES = ['check', 'read', 'inbound', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** What is kept about an API key, besides the SHA-256 that it is found by. Nothing in it opens anything. */

@@ -4,6 +4,7 @@ import type { WhatIfs } from '../log/what-if';
 import type { AccountSettings } from '../membership/account-settings';
 import type { Accounts } from '../membership/accounts';
 import type { Members } from '../membership/members';
+import type { Profiles } from '../membership/profiles';
 import type { Metrics } from '../metrics/metrics';
 import type { AcceptSend } from '../sends/accept';
 import type { Depth } from '../sends/queue';
@@ -14,11 +15,13 @@ import { accountRoutes } from './routes/accounts';
 import { auditEventRoutes } from './routes/audit-events';
 import { checkRoutes } from './routes/check';
 import { healthRoutes, type Readiness } from './routes/health';
+import { type InboundServices, inboundRoutes } from './routes/inbound';
 import { limitRoutes } from './routes/limits';
 import { memberRoutes } from './routes/members';
 import { type MessageServices, messageRoutes } from './routes/messages';
 import { openApiRoute } from './routes/openapi';
 import { overviewRoutes } from './routes/overview';
+import { profileRoutes } from './routes/profiles';
 import { receiptRoutes, type VonageReceipts } from './routes/receipts';
 import { type SendConfiguration, sendRoutes } from './routes/send';
 import { sessionRoutes } from './routes/session';
@@ -36,10 +39,12 @@ export interface Services extends MessageServices {
   accounts: Accounts;
   whatIfs: WhatIfs;
   accountSettings: AccountSettings;
+  profiles: Profiles;
   acceptSend: AcceptSend;
   sends: SendConfiguration;
   /** Null where Vonage is not configured. */
   vonageReceipts: VonageReceipts | null;
+  inbound: InboundServices['inbound'];
   auditTrail: AuditTrail;
   traffic: Pick<TrafficStore, 'read'>;
   metrics: Metrics;
@@ -66,6 +71,8 @@ export function allRoutes(services: Services): Route[] {
     ...settingsRoutes(services),
     ...memberRoutes(services),
     ...accountRoutes(services),
+    ...profileRoutes(services),
+    ...inboundRoutes(services),
     ...messageRoutes(services),
     ...overviewRoutes(services),
     ...auditEventRoutes(services),

@@ -17,10 +17,13 @@ export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders
 export type Authenticate = (
   request: AuthenticatedRequest,
   accepts?: {
-    /** Also the key as the user name, or as the password, of HTTP Basic (RFC 7617). */
-    basic: boolean;
+    /** Also the key in HTTP Basic (RFC 7617): as the user name, or as either of user name and password. */
+    basic: BasicPart;
   },
 ) => Caller | Reply | Promise<Reply>;
+
+/** In which part of HTTP Basic's credentials a key may be. */
+type BasicPart = 'user' | 'either';
 
 /** Wrong keys that one network may send within {@link WRONG_KEYS_SECONDS}; then it is told to wait as long. */
 export const WRONG_KEYS_MAX = 10;
@@ -72,8 +75,8 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
     return unauthorized('Bearer error="invalid_token"', 'The API key is not known: it is misspelt or was revoked.');
   }
 
-  function checkKey(request: AuthenticatedRequest, basic: boolean): Caller | Reply | Promise<Reply> {
-    const token = (basic ? basicToken(request) : null) ?? cookieToken(request) ?? bearerToken(request);
+  function checkKey(request: AuthenticatedRequest, basic: BasicPart | null): Caller | Reply | Promise<Reply> {
+    const token = (basic === null ? null : basicToken(request, basic)) ?? cookieToken(request) ?? bearerToken(request);
     if (typeof token !== 'string') return token;
     return ring.lookup(token) ?? refuseWrongKey(request);
   }
@@ -81,7 +84,7 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
   /** Whether keys are asked for: once they are, they always are. */
   let locked = false;
   return (request, accepts) => {
-    const basic = accepts?.basic === true;
+    const basic = accepts?.basic ?? null;
     if (locked) return checkKey(request, basic);
     switch (accessMode({ host, ...ring.access() })) {
       case 'keys':
@@ -101,12 +104,15 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
 }
 
 /** The key in a request's HTTP Basic credentials, or null when it has none. */
-function basicToken({ headers: { authorization = '' } }: AuthenticatedRequest): string | null {
+function basicToken(request: AuthenticatedRequest, part: BasicPart): string | Reply | null {
+  const { authorization = '' } = request.headers;
   if (authorization.slice(0, BASIC_SCHEME.length).toLowerCase() !== BASIC_SCHEME) return null;
   const credentials = Buffer.from(authorization.slice(BASIC_SCHEME.length).trim(), 'base64').toString('utf8');
   const colon = credentials.indexOf(':');
   if (colon === -1) return null;
-  return credentials.slice(colon + 1) || credentials.slice(0, colon) || null;
+  if (hasSeveralKeys(request)) return severalKeys();
+  const user = credentials.slice(0, colon);
+  return (part === 'either' && credentials.slice(colon + 1)) || user || null;
 }
 
 /**
@@ -124,19 +130,27 @@ function cookieToken({ headers, method }: AuthenticatedRequest): string | Reply 
   );
 }
 
-/** The bearer token of a request, or why there is none. */
-function bearerToken({ headers, rawHeaders }: AuthenticatedRequest): string | Reply {
-  const { authorization } = headers;
-  if (authorization === undefined) {
-    return unauthorized('Bearer', 'Send an API key: Authorization: Bearer <key>.');
-  }
-  // Node keeps the first of several. Something in front may have looked at another one, so none is believed.
+/** Node keeps the first of several headers. Something in front may have looked at another one, so none is believed. */
+function hasSeveralKeys({ rawHeaders }: AuthenticatedRequest): boolean {
   let count = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
     if (name.length === 13 && name.toLowerCase() === 'authorization') count += 1;
   }
-  if (count > 1) return unauthorized('Bearer', 'There must be one Authorization header, not several.');
+  return count > 1;
+}
+
+function severalKeys(): Reply {
+  return unauthorized('Bearer', 'There must be one Authorization header, not several.');
+}
+
+/** The bearer token of a request, or why there is none. */
+function bearerToken(request: AuthenticatedRequest): string | Reply {
+  const { authorization } = request.headers;
+  if (authorization === undefined) {
+    return unauthorized('Bearer', 'Send an API key: Authorization: Bearer <key>.');
+  }
+  if (hasSeveralKeys(request)) return severalKeys();
   const token = authorization.slice(SCHEME.length).trim();
   if (token === '' || authorization.slice(0, SCHEME.length).toLowerCase() !== SCHEME) {
     return unauthorized('Bearer', 'The Authorization header must be of the form: Bearer <key>.');

@@ -39,7 +39,7 @@ export function mountBoard(
 
   app.use(BOARD_PATH, async (request: Request, response: Response, next: NextFunction) => {
     try {
-      const caller = await authenticate(request, { basic: true });
+      const caller = await authenticate(request, { basic: 'either' });
       if ('status' in caller) {
         write(response, caller);
         return;

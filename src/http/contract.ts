@@ -9,6 +9,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   params: Params;
   query: Query;
   body: Body;
+  /** The body as it came, without its Content-Encoding: of a route that takes any. Empty when there was none. */
+  bytes: Uint8Array;
   actor: Actor;
   roles: readonly Role[];
   /** The address under which the caller reaches this product, as `http://host:port`, for links in answers. */
@@ -64,6 +66,13 @@ export interface Route {
   bodyMaxBytes?: number;
   /** Whether a body may also be what forms send: an object of texts. */
   bodyForms?: boolean;
+  /**
+   * Whether the body may come by any content type, and compressed with gzip: of a route that other people's programs call,
+   * which say neither as they should.
+   */
+  bodyInAnyForm?: boolean;
+  /** Whether the key may come as the user name of HTTP Basic too. */
+  acceptsBasic?: boolean;
   /** A body that the route answers with success, for the OpenAPI document and whoever reads it. */
   bodyExample?: unknown;
   /** By status. The problems that every route may answer (400, 401, 403, 413, 415, 503) are added by the document. */

@@ -5,7 +5,7 @@ import { MESSAGE_STATUSES, type MessageFilter } from '../log/messages';
 import { emptyIsAbsent, listQueryFields } from './list';
 
 /** What Courier knows besides, and no message here ever is: asked for, there are none. */
-const FOREIGN_STATUSES = ['CLICKED', 'DIGESTED', 'OPENED', 'ROUTED', 'SIMULATED', 'UNMAPPED', 'UNROUTABLE'] as const;
+const FOREIGN_STATUSES = ['CLICKED', 'DIGESTED', 'OPENED', 'ROUTED', 'SIMULATED', 'UNROUTABLE'] as const;
 const ASKED_STATUSES: readonly string[] = [...MESSAGE_STATUSES, ...FOREIGN_STATUSES];
 
 /** As many tags as a message has at most: each is an index that is looked through. */

@@ -15,7 +15,7 @@ const messageFields = {
     ),
   status: z.enum(MESSAGE_STATUSES),
   recipient: z.string().describe('The user.'),
-  event: z.string().describe('Its metadata.event; empty for a check.'),
+  event: z.string().describe('Its metadata.event, or the name of the event that it comes from; empty for a check.'),
   notification: z.string().describe('Its template; empty for a check.'),
   enqueued: z.int().describe('When it was taken, or a check was decided, in epoch milliseconds.'),
   sent: epochMs('When its provider took it'),
@@ -29,13 +29,18 @@ const messageFields = {
     .describe(
       'Why it was FILTERED (the user is not in the account, and the workspace requires membership) or UNDELIVERABLE.',
     ),
-  kind: z.enum(['check', 'send']).describe('Whether its caller asked and sends it, or handed it over.'),
+  kind: z
+    .enum(['check', 'send'])
+    .describe('Whether its caller asked and sends it, or handed it over, an event included.'),
   request_id: z.string().nullable().describe('The requestId of the POST /send that it came with.'),
   account_id: z.string().nullable(),
   tenant_id: z.string().nullable().describe('The same as account_id.'),
   topic: z.string().nullable(),
   channel: z.string().nullable(),
-  provider: z.string().nullable().describe('The provider of a send.'),
+  provider: z
+    .string()
+    .nullable()
+    .describe('The provider of a send; null for a check, and for an event without a mapping.'),
   tags: z.array(z.string()),
   trace_id: z.string().nullable(),
   tries: z.int().describe('How often it was tried to deliver it since it was decided last.'),
@@ -154,7 +159,8 @@ export function messageInWords(message: LoggedMessage) {
     tenant_id: account,
     topic,
     channel,
-    provider: send?.provider ?? null,
+    // An event without a mapping goes to none.
+    provider: send?.provider || null,
     tags: send?.tags ?? [],
     trace_id: send?.traceId ?? null,
     tries: send?.tries ?? 0,
@@ -228,6 +234,8 @@ function summaryOf({ status, account, decision, cost, send }: LoggedMessage): st
       return `Undeliverable after ${triesText(send?.tries ?? 0)}: ${sentence(send?.error ?? '')}`;
     case 'CANCELED':
       return 'Canceled before it was sent.';
+    case 'UNMAPPED':
+      return `Unmapped: no mapping makes a message of the event ${send?.event}.`;
     case 'ACCEPTED':
       return 'Accepted: its caller was told that it may go out.';
   }

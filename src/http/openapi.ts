@@ -16,6 +16,8 @@ const TAGS: Record<string, string> = {
   Settings: 'What applies to the whole workspace.',
   Members: 'Which users belong to which accounts.',
   Accounts: "Accounts' own calendars and other settings.",
+  Profiles: 'What is known of users.',
+  Events: 'Events of customer data platforms, and which of them become messages.',
   Messages: 'What became of messages.',
   Overview: 'How much is decided and delivered, and what waits.',
   Audit: 'Who changed what.',
@@ -77,12 +79,13 @@ const PARAMETER_EXAMPLES: Record<string, string> = {
   channel: 'email',
   limit_id: 'user-daily',
   message_id: 'm-81',
+  call: 'track',
   audit_event_id: '1767225600000-0',
 };
 
 const DESCRIPTION = `Sendgate is asked before every notification: may this one go out now? It counts each message against every limit that applies, over calendar periods, all or nothing.
 
-Every request but those under Operations and Receipts carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors, except in POST /send, which ignores them. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
+Every request but those under Operations and Receipts carries an API key: \`Authorization: Bearer <key>\`. Errors are \`application/problem+json\` (RFC 9457), with \`errors: [{path, message}]\` for bad input. Fields that are not known are errors, except in POST /send, in profiles and in events, where they are ignored. Instants are RFC 3339, in answers always in UTC with milliseconds. Every answer has an \`X-Request-Id\`: the caller's, or one of ours, to be found in the log.`;
 
 /** The text of the OpenAPI document, as it is committed and as it is served. */
 export function openApiText(routes: readonly Route[], version: string): string {

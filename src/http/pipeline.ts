@@ -57,12 +57,15 @@ const RETRY_AFTER_SECONDS = '1';
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const AUTHORITY = /^[A-Za-z0-9._:[\]-]{1,255}$/;
 const NOBODY: Actor = { id: 'nobody', name: null };
+const NO_BYTES = new Uint8Array(0);
+const WITH_BASIC = { basic: 'user' } as const;
 const NOTHING: Validated = { value: Object.freeze({}) };
 
 /** One request on its way, which is also what its handler sees of it. */
 class Exchange implements Call {
   query: unknown = undefined;
   body: unknown = undefined;
+  bytes: Uint8Array = NO_BYTES;
   actor = NOBODY;
   roles: readonly Role[] = [];
 
@@ -117,7 +120,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       return;
     }
     try {
-      const caller = authenticate(exchange.request);
+      const { acceptsBasic } = exchange.endpoint.route;
+      const caller = authenticate(exchange.request, acceptsBasic === true ? WITH_BASIC : undefined);
       if (caller instanceof Promise) settle(exchange, caller);
       else admit(exchange, exchange.endpoint.route.role, caller);
     } catch (error) {
@@ -143,7 +147,11 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   function read(exchange: Exchange): void {
     const { route, bodyMaxBytes } = exchange.endpoint;
     if (route.body === undefined) judge(exchange);
-    else readJsonBody(exchange.request, bodyMaxBytes, (body) => receive(exchange, body), route.bodyForms);
+    else {
+      const { bodyForms, bodyInAnyForm } = route;
+      const taken = { forms: bodyForms, anyForm: bodyInAnyForm };
+      readJsonBody(exchange.request, bodyMaxBytes, (body) => receive(exchange, body), taken);
+    }
   }
 
   function receive(exchange: Exchange, body: Body): void {
@@ -153,6 +161,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       send(exchange, invalidInput([{ path: '', message: 'is missing: must be JSON' }]));
     } else {
       exchange.body = body.value;
+      exchange.bytes = body.bytes;
       judge(exchange);
     }
   }

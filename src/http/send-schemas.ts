@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { identifierSchema } from '../limits/identifier';
+import { type JsonObject, jsonDepthProblem } from '../limits/json-object';
 import { instantSchema } from '../limits/limit';
 import { isProviderName, PROVIDER_NAMES } from '../sends/providers/names';
 import { RECIPIENTS_MAX } from '../sends/request';
-import { type JsonObject, jsonDepthProblem, jsonObjectSchema } from './json-object';
+import { jsonObjectSchema } from './json-object';
 
 /** The longest that a message may be delayed, in milliseconds: a leap year. */
 export const DELAY_MAX_MS = 366 * 86_400_000;

@@ -11,7 +11,7 @@ export interface CommandOutcome {
 
 const TYPES = [
   ...['ACCEPTED', 'ENQUEUED', 'DELAYED', 'THROTTLED', 'FILTERED', 'SENT', 'DELIVERED', 'UNDELIVERABLE', 'CANCELED'],
-  ...['STOPPED', 'RECEIPT', 'RETRYING', 'REDELIVERED'],
+  ...['UNMAPPED', 'STOPPED', 'RECEIPT', 'RETRYING', 'REDELIVERED'],
 ];
 
 /**

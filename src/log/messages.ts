@@ -6,7 +6,10 @@ import { decodeLimits, type RecordedLimit } from '../store/shapes';
 import { createLogRows, LOOK_ROWS, type Row } from './rows';
 import { entryMs, entryWithId, isStreamId, type StreamEntry, streamEntry } from './stream';
 
-/** What can have become of a message. `ACCEPTED` is a check's; the rest are Courier's, with their meaning. */
+/**
+ * What can have become of a message. `ACCEPTED` is a check's; the rest are Courier's, with their meaning. `UNMAPPED` is an
+ * event that came in and that no mapping makes a message of.
+ */
 export const MESSAGE_STATUSES = [
   'ACCEPTED',
   'ENQUEUED',
@@ -17,6 +20,7 @@ export const MESSAGE_STATUSES = [
   'DELIVERED',
   'UNDELIVERABLE',
   'CANCELED',
+  'UNMAPPED',
 ] as const;
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number];
 
@@ -321,7 +325,8 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
   const status = state.st as MessageStatus;
   const cost = Number(state.k ?? '1');
   const counted = state.cd === '0' || COUNTING.has(status);
-  const kind = counted ? 'accepted' : status === 'FILTERED' ? 'filtered' : 'throttled';
+  const unlooked = status === 'FILTERED' || status === 'UNMAPPED';
+  const kind = counted ? 'accepted' : unlooked ? 'filtered' : 'throttled';
   return {
     id,
     logId: id,
@@ -346,8 +351,8 @@ function sendOf(id: string, state: Record<string, string>, limits: readonly Reco
       tries: Number(state.tries ?? 0),
       redeliveries: Number(state.rd ?? 0),
       beganAs: (state.fs ?? 'ENQUEUED') as MessageStatus,
-      // One that waits for its time has not been decided.
-      decidedMs: state.du === undefined ? Number(state.dm ?? state.ms) : null,
+      // One that waits for its time has not been decided, and one without a mapping never is.
+      decidedMs: state.du === undefined && status !== 'UNMAPPED' ? Number(state.dm ?? state.ms) : null,
       sentMs: numberOrNull(state.sn),
       deliveredMs: numberOrNull(state.dl),
       heldSinceMs: numberOrNull(state.hs),

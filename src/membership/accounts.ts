@@ -1,11 +1,10 @@
+import { JSON_OBJECT_MAX_BYTES, type JsonObject } from '../limits/json-object';
 import type { AccountCalendar } from '../limits/settings';
 import { type Actor, AUDIT_MAX_EVENTS, type Source } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import { runScript, type Scripts } from '../store/scripts';
 import { type Page, type PageRequest, readIds } from './paging';
-
-type JsonObject = Record<string, unknown>;
 
 /** What is said of an account; null is none, and for the calendar what the workspace says. */
 export interface AccountFields extends AccountCalendar {
@@ -48,6 +47,13 @@ export interface Accounts {
   remove(accountId: string, actor: Actor, source: Source): Promise<void>;
 }
 
+/** An account's settings as the scripts take them: see lua/account_write.lua. */
+export interface EncodedAccount {
+  settings: string;
+  json: string;
+  parent: string;
+}
+
 /** Accounts without settings have this revision. */
 export const NO_REVISION = 0;
 
@@ -72,17 +78,8 @@ export function createAccounts(deps: { redis: RedisClient; scripts: Scripts; key
 
   return {
     async put(accountId, fields, actor, source) {
-      const { timezone, billing_anchor, billing_months } = fields;
-      const calendar: AccountCalendar = { timezone, billing_anchor, billing_months };
-      const json = JSON.stringify(calendar);
-      const [revision, createdMs, updatedMs] = await write(
-        accountId,
-        JSON.stringify(fields),
-        json,
-        fields.parent_tenant_id ?? '',
-        actor,
-        source,
-      );
+      const { settings, json, parent } = encodeAccount(fields);
+      const [revision, createdMs, updatedMs] = await write(accountId, settings, json, parent, actor, source);
       return { account: { id: accountId, fields, createdMs, updatedMs }, current: { revision, json } };
     },
 
@@ -113,6 +110,52 @@ export function createAccounts(deps: { redis: RedisClient; scripts: Scripts; key
     async remove(accountId, actor, source) {
       await write(accountId, '', '', '', actor, source);
     },
+  };
+}
+
+/** The most characters of an account's name. */
+export const ACCOUNT_NAME_MAX_CHARACTERS = 256;
+
+const NO_FIELDS: AccountFields = {
+  name: null,
+  timezone: null,
+  billing_anchor: null,
+  billing_months: null,
+  properties: null,
+  user_profile: null,
+  brand_id: null,
+  parent_tenant_id: null,
+  default_preferences: null,
+};
+
+/**
+ * An account's settings with more properties: one that is there gets the new value as a whole, one whose value is null
+ * goes. A `name` among them is the account's name too.
+ * @param stored the settings as they are kept, '' for none
+ * @returns null when the properties would be larger than any may be
+ */
+export function withProperties(stored: string, properties: JsonObject): EncodedAccount | null {
+  const fields: AccountFields = stored === '' ? { ...NO_FIELDS } : JSON.parse(stored);
+  // A list of pairs, in which `__proto__` is a name like any other.
+  const merged = new Map(Object.entries(fields.properties ?? {}));
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, value);
+  }
+  fields.properties = Object.fromEntries(merged);
+  if (Buffer.byteLength(JSON.stringify(fields.properties)) > JSON_OBJECT_MAX_BYTES) return null;
+  const { name } = properties;
+  if (typeof name === 'string' && name !== '' && name.length <= ACCOUNT_NAME_MAX_CHARACTERS) fields.name = name;
+  return encodeAccount(fields);
+}
+
+function encodeAccount(fields: AccountFields): EncodedAccount {
+  const { timezone, billing_anchor, billing_months } = fields;
+  const calendar: AccountCalendar = { timezone, billing_anchor, billing_months };
+  return {
+    settings: JSON.stringify(fields),
+    json: JSON.stringify(calendar),
+    parent: fields.parent_tenant_id ?? '',
   };
 }
 

@@ -31,6 +31,8 @@ export interface Metrics {
 
   /** What is told of handed-over sends. */
   readonly sends: SendMetrics;
+  /** One event of a customer data platform: `done` (now or before) or `refused`. */
+  inboundEvent(source: string, type: string, outcome: 'done' | 'refused'): void;
 
   /** Says what to read when somebody looks. */
   watch(readings: {
@@ -105,6 +107,12 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
     labelNames: ['counted'],
   });
 
+  const inboundEvents = createTally(registry, {
+    name: 'sendgate_inbound_events_total',
+    help: 'Events of customer data platforms, by where they come from, by type (unknown for any that there is not), and by outcome: done, now or before, or refused.',
+    labelNames: ['source', 'type', 'outcome'],
+  });
+
   // Those that an alert or a ratio is made of are there from the start, at 0.
   const decisionSeries = seriesOf(['accepted', 'throttled', 'filtered'], (name) => decisions.series(name));
   const replanSeries = seriesOf(
@@ -146,6 +154,9 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
     },
     called(seconds) {
       redisSeconds.observe(seconds);
+    },
+    inboundEvent(source, type, outcome) {
+      inboundEvents.series(source, type, outcome).value += 1;
     },
     tooLate(counted) {
       lateSeries[`${counted}`].value += 1;

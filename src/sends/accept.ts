@@ -51,7 +51,8 @@ export function createAcceptSend(deps: {
   return async (request) => {
     const { recipients, idempotencyKey } = request;
     const [first] = recipients;
-    const requestId = newRequestId(randomBytes);
+    const requestId = request.requestId ?? newRequestId(randomBytes);
+    const fresh = request.requestId === undefined;
     const idempotency =
       idempotencyKey === null ? null : { key: hashOf(idempotencyKey), content: hashOf(JSON.stringify(request.body)) };
 
@@ -63,7 +64,7 @@ export function createAcceptSend(deps: {
 
     // A request to one user is one call: its key is noted in the call that decides it.
     if (recipients.length === 1 && first!.user !== null) {
-      const decision = decisionsOf(request, { id: requestId, sole: null, fresh: true })({
+      const decision = decisionsOf(request, { id: requestId, sole: null, fresh })({
         ...first!,
         user: first!.user,
         key: '',
@@ -96,7 +97,7 @@ export function createAcceptSend(deps: {
     const decisionOf = decisionsOf(request, {
       id: claimed.requestId,
       sole: claimed.sole,
-      fresh: idempotency === null,
+      fresh: fresh && idempotency === null,
     });
     for (let start = 0; start < distinct.length; start += MESSAGES_PER_CALL) {
       const verdicts = await Promise.all(

@@ -1,6 +1,6 @@
 import { type JobsOptions, Queue } from 'bullmq';
 import type { RedisClient } from '../store/connection';
-import type { Keys } from '../store/keys';
+import { escapeKeyPart, type Keys } from '../store/keys';
 
 /** One attempt to deliver a message. */
 export interface Attempt {
@@ -96,8 +96,8 @@ export function openQueues(deps: {
           name: 'send',
           data: { id, attempt },
           opts: {
-            // Of two jobs for the same attempt the second is none, as long as the first is there.
-            jobId: `${id}-${attempt}`,
+            // Of two jobs for the same attempt the second is none, as long as the first is there. BullMQ takes no colon.
+            jobId: `${escapeKeyPart(id)}-${attempt}`,
             ...(dueMs !== null && dueMs > nowMs ? { delay: dueMs - nowMs } : {}),
           },
         })),

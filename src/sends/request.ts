@@ -39,6 +39,11 @@ export interface SendRequest {
   idempotencyKey: string | null;
   /** Its whole body: under the same key it must be the same. */
   body: unknown;
+  /**
+   * The id that it is to have; a new one if it is absent. What has been taken under it is not taken again. It must not
+   * have the form of an id of a stream's entry, which a check has in the log.
+   */
+  requestId?: string;
 }
 
 /** The most recipients of a request, members of accounts included. */

@@ -7,7 +7,7 @@ export interface Actor {
 }
 
 /** How a change came in. */
-export type Source = 'api' | 'cli' | 'file' | 'system';
+export type Source = 'api' | 'cli' | 'file' | 'system' | 'inbound';
 
 /** The most events that the audit trail keeps, about: the oldest go first. */
 export const AUDIT_MAX_EVENTS = 100_000;

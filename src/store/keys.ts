@@ -63,6 +63,10 @@ export interface Keys {
   readonly accountChildren: string;
   /** Hash: revision and json of one account's settings. */
   account(accountId: string): string;
+  /** Hash: what is known of a user, by field; see lua/lib/profile.lua. */
+  profile(userId: string): string;
+  /** Hash: mappings, which events of a customer data platform become messages, as JSON. */
+  readonly inbound: string;
   /** Hash: an account's id to the user's profile in it, as JSON. */
   userProfiles(userId: string): string;
   /** Sorted set, all of score 0: the ids of the user's accounts. */
@@ -140,6 +144,8 @@ export function createKeys(workspace: string): Keys {
     accountRevision: `${prefix}accounts:revision`,
     accountChildren: `${prefix}accounts:children`,
     account: (accountId) => `${prefix}a:${escapeKeyPart(accountId)}`,
+    profile: (userId) => `${prefix}pr:${escapeKeyPart(userId)}`,
+    inbound: `${prefix}inbound`,
     userProfiles: (userId) => `${prefix}up:${escapeKeyPart(userId)}`,
     userAccounts: (userId) => `${prefix}ua:${escapeKeyPart(userId)}`,
     accountUsers: (accountId) => `${prefix}au:${escapeKeyPart(accountId)}`,

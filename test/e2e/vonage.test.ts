@@ -92,11 +92,20 @@ test('an SMS goes from /send to Vonage, and is delivered when a receipt says so;
   const unsigned = await fetch(`${api}/providers/vonage/receipts?messageId=${reference}&status=failed`);
   expect(unsigned.status).toBe(401);
 
+  // Without a number it goes to the one that the user is known by.
+  const traits = { phone: '+44 7700 900001' };
+  const identify = { type: 'identify', messageId: 'e-1', userId: 'cat', traits };
+  expect((await call(api, 'POST', '/inbound/segment', identify)).status).toBe(202);
+  const toProfile = { to: { user_id: 'cat' }, content: { body: 'hello' }, routing: { channels: ['sms'] } };
+  const { requestId } = (await call(api, 'POST', '/send', { message: toProfile })).body;
+  await becomes(api, requestId, 'SENT');
+  expect(vonage.requests.at(-1)!.fields).toMatchObject({ to: '447700900001', 'client-ref': requestId });
+
   // Every other channel goes where it went.
   const elsewhere = await send(api, 'bob', { channels: ['email'] });
   await becomes(api, elsewhere, 'SENT');
   expect((await call(api, 'GET', `/messages/${elsewhere}`)).body.provider).toBe('log');
-  expect(vonage.requests).toHaveLength(2);
+  expect(vonage.requests).toHaveLength(3);
 });
 
 test('while the account is in trouble nothing is lost and all workers wait; it is told in the log and the metrics', async () => {

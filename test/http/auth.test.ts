@@ -69,6 +69,7 @@ describe('a key’s roles', () => {
     if (path === '/session') return method === 'delete' ? null : ROLES;
     if (path === '/check' || path.startsWith('/check/') || path === '/send') return ['check', 'admin'];
     if (/^\/messages\/\{\w+\}\/(?:cancel|retry)$/.test(path)) return ['check', 'admin'];
+    if (/^\/inbound\/(?:segment|rudderstack)(?:\/|$)/.test(path)) return ['inbound', 'admin'];
     // They ask what would be, and change nothing.
     if (['/limits/preview', '/limits/simulate'].includes(path)) return ['read', 'admin'];
     return method === 'get' ? ['read', 'admin'] : ['admin'];

@@ -88,6 +88,13 @@ test('limits may be added without an id, deleted, or be all that there are; and 
   expect([body.from, body.before.throttled]).toEqual([since, 3]);
 });
 
+test('an event that no message was made of is none here either', async () => {
+  const event = { type: 'track', event: 'Looked Around', userId: 'ann', messageId: 'e-1' };
+  expect((await app.call('POST', '/inbound/segment', event)).status).toBe(202);
+  const { body } = await simulate({ limits: [{ per: [], period: 'day', max: 0 }] });
+  expect(body).toMatchObject({ messages: 0, after: { throttled: 0 }, known_from: null });
+});
+
 test('a limit of the file is tried like any other', async () => {
   const limit = { ...(await app.call('POST', '/limits', { id: 'a', ...BASE })).body, source: 'file' };
   await app.services.configuration.change({ id: 'file', name: null }, 'file', () => ({

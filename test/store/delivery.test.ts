@@ -44,6 +44,20 @@ const outboxLength = () => t.redis.xlen(t.keys.outbox('log'));
 const has = (id: string, status: string) => async () => (await t.status(id)) === status;
 
 describe('the relay and the workers', () => {
+  test.each(['m:1', 'a%3A1', '{x}:é😀', '7', '…'.repeat(256)])(
+    'deliver a message whose sender has given it the id %j under that id, once',
+    async (requestId) => {
+      const process = await open();
+      const provider = recorder();
+      process.relay();
+      process.workers(provider);
+      for (let times = 0; times < 2; times += 1) expect(await t.send({ user: 'ann' }, { requestId })).toBe(requestId);
+      await until(has(requestId, 'SENT'));
+      expect([...provider.times]).toEqual([[requestId, 1]]);
+      expect(await outboxLength()).toBe(0);
+    },
+  );
+
   test('deliver what was accepted, with all that it was handed over with, and nothing else', async () => {
     await t.limit({ id: 'user', per: ['user'], period: 'day', max: 1 });
     const to = { user_id: 'ann', email: 'ann@example.com', data: { name: 'Ann' } };

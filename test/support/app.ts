@@ -13,6 +13,8 @@ import type { Route } from '../../src/http/contract';
 import { listen } from '../../src/http/listener';
 import type { Readiness } from '../../src/http/routes/health';
 import type { VonageReceipts } from '../../src/http/routes/receipts';
+import { createApplyEvents } from '../../src/inbound/apply';
+import { createMappings } from '../../src/inbound/mappings';
 import { createCalendarCache } from '../../src/limits/calendar';
 import { createAuditTrail } from '../../src/log/audit';
 import { readHistory } from '../../src/log/history';
@@ -21,6 +23,7 @@ import { createWhatIfs } from '../../src/log/what-if';
 import { createAccountSettings } from '../../src/membership/account-settings';
 import { createAccounts } from '../../src/membership/accounts';
 import { createMembers } from '../../src/membership/members';
+import { createProfiles } from '../../src/membership/profiles';
 import { createMetrics } from '../../src/metrics/metrics';
 import { createAcceptSend } from '../../src/sends/accept';
 import { createSendActions } from '../../src/sends/actions';
@@ -99,6 +102,8 @@ export interface TestAppOptions {
   logRequests?: boolean;
   /** Takes receipts of Vonage, signed so, or not signed. */
   vonage?: Pick<VonageReceipts, 'signature'>;
+  segmentSecret?: string;
+  rudderstackHeader?: { name: string; value: string };
   /** Further routes, behind all others. */
   routes?: readonly Route[];
   /** Puts pages into the app. */
@@ -204,6 +209,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...{ redis, scripts, keys, messageLog, refundFailed: true },
     observer: { received: metrics.sends.received, gaveUp: tally.sendFailed },
   });
+  const acceptSend = createAcceptSend({ store, members, decide, randomBytes });
+  const mappings = createMappings({ redis, scripts, keys });
   const services: Services = {
     version: packageVersion(),
     workspace,
@@ -219,7 +226,18 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     messageLog,
     history: (message) => readHistory({ redis, keys }, message),
     checksLogged: () => configuration.planner()?.configuration.settings.log_checks === 'all',
-    acceptSend: createAcceptSend({ store, members, decide, randomBytes }),
+    acceptSend,
+    profiles: createProfiles({ redis, scripts, keys }),
+    inbound: {
+      apply: createApplyEvents({
+        ...{ redis, scripts, keys, mappings, acceptSend, provider: 'log', idempotencyTtlMs, randomBytes, monotonicMs },
+      }),
+      mappings,
+      segmentSecret: options.segmentSecret ?? null,
+      rudderstackHeader: options.rudderstackHeader ?? null,
+      refused: (source, count, first) =>
+        void log.push({ level: 'warn', message: 'Events were refused', fields: { source, count, first } }),
+    },
     sendActions: createSendActions({ store, messageLog, decide }),
     sends: { routing: { byChannel: {}, fallback: 'log' }, configured: ['log'] },
     vonageReceipts: options.vonage === undefined ? null : { ...options.vonage, record: recordReceipt },

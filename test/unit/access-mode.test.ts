@@ -84,7 +84,7 @@ describe('roles on the command line', () => {
   });
 
   test.each([[['checks']], [['check,']], [['']], [['Admin']], [['constructor']]])('%j is refused in words', (texts) => {
-    expect(parseRoles(texts)).toMatch(/There is no role ".*": the roles are check, read, admin\./);
+    expect(parseRoles(texts)).toMatch(/There is no role ".*": the roles are check, read, inbound, admin\./);
   });
 
   test('must be said', () => {

@@ -58,6 +58,8 @@ describe('the configuration', () => {
         vonageSignatureSecret: null,
         vonageSignatureMethod: 'md5hash',
         vonageSignatureAgeSeconds: 300,
+        segmentSecret: null,
+        rudderstackHeader: null,
         logLevel: 'info',
         logMaxMessages: 1_000_000,
         logMaxAgeSeconds: 30 * 86_400,
@@ -123,8 +125,9 @@ describe('the configuration', () => {
     const errors = errorsOf({
       REDIS_URL: 'redis://ann:hunter2@one,two',
       SENDGATE_API_KEY: 'hunter2 with spaces',
+      SENDGATE_RUDDERSTACK_HEADER: 'hunter2',
     });
-    expect(errors).toHaveLength(2);
+    expect(errors).toHaveLength(3);
     expect(errors.join()).not.toContain('hunter2');
     const { warnings } = read({ SENDGATE_API_KEY: 'hunter2' });
     expect(warnings).toEqual([expect.stringMatching(/^SENDGATE_API_KEY has fewer than 16 characters/)]);
@@ -211,6 +214,22 @@ describe('the configuration', () => {
       'SENDGATE_SERVICE_HOST is not a setting of Sendgate and does nothing',
     ]);
   });
+
+  test.each([
+    ['X-Proof: long secret', { name: 'X-Proof', value: 'long secret' }],
+    ['X-Proof:a:b\t', { name: 'X-Proof', value: 'a:b' }],
+  ])('reads the header %j of RudderStack', (text, header) => {
+    expect(read({ SENDGATE_RUDDERSTACK_HEADER: text }).config.rudderstackHeader).toEqual(header);
+  });
+
+  test.each(['X-Proof', 'X-Proof:', 'X Proof: a', ': a', 'X-Proof: é', 'X-Proof: a\nb', 'Authorization: Bearer a'])(
+    'refuses %j for the header of RudderStack',
+    (text) => {
+      expect(errorsOf({ SENDGATE_RUDDERSTACK_HEADER: text })).toEqual([
+        expect.stringMatching(/^SENDGATE_RUDDERSTACK_HEADER must (?:not )?be [^,]*/),
+      ]);
+    },
+  );
 
   test('reads a Redis by URL, with what it means', () => {
     expect(read({ REDIS_URL: 'redis://:pw@cache:7000/2' }).config.redis).toEqual({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { identifierSchema } from '../../limits/identifier';
 import { billingAnchorSchema, billingMonthsSchema, timezoneSchema } from '../../limits/settings';
 import type { AccountSettings } from '../../membership/account-settings';
-import { type Account, type Accounts, NO_REVISION } from '../../membership/accounts';
+import { ACCOUNT_NAME_MAX_CHARACTERS, type Account, type Accounts, NO_REVISION } from '../../membership/accounts';
 import type { Members } from '../../membership/members';
 import { type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
@@ -13,9 +13,8 @@ import { WORDINGS, type Wording } from '../wording';
 
 const TAG = 'Accounts';
 const SOURCE = 'api';
-const NAME_MAX_CHARACTERS = 256;
 
-const nameSchema = z.string().min(1).max(NAME_MAX_CHARACTERS);
+const nameSchema = z.string().min(1).max(ACCOUNT_NAME_MAX_CHARACTERS);
 
 const settingsSchema = z
   .strictObject({

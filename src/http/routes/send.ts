@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { type JsonObject, jsonDepthProblem } from '../../limits/json-object';
 import type { AcceptSend, SendOutcome } from '../../sends/accept';
 import { providerFor, type Routing } from '../../sends/providers/names';
 import { type Payload, RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
 import { type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
-import { type JsonObject, jsonDepthProblem } from '../json-object';
 import { DO_NOT_RETRY, DO_NOT_RETRY_WORDS, type InputError, invalidInput, problem, withHeaders } from '../problem';
 import { DELAY_MAX_MS, firstChannel, PAYLOAD_MAX_BYTES, type SendBody, sendBodySchema } from '../send-schemas';
 

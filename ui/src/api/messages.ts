@@ -12,6 +12,7 @@ export const STATUSES = [
   'DELIVERED',
   'UNDELIVERABLE',
   'CANCELED',
+  'UNMAPPED',
 ] as const;
 export type Status = (typeof STATUSES)[number];
 

@@ -1,7 +1,7 @@
 import { call } from './call';
 
 /** What a key may do: `check` asks and sends, `read` looks, `admin` may do everything. */
-export type Role = 'check' | 'read' | 'admin';
+export type Role = 'check' | 'read' | 'inbound' | 'admin';
 
 /** Who is signed in. */
 export interface Session {

@@ -84,8 +84,8 @@ export function About() {
             </CopyButton>
           </Group>
           <Text size="sm">
-            The role <b>check</b> asks and sends, <b>read</b> looks, <b>admin</b> does everything.{' '}
-            <Code>sendgate keys list</Code> shows them, <Code>sendgate keys revoke</Code> ends one.
+            The role <b>check</b> asks and sends, <b>read</b> looks, <b>inbound</b> brings events, <b>admin</b> does
+            everything. <Code>sendgate keys list</Code> shows them, <Code>sendgate keys revoke</Code> ends one.
           </Text>
         </Stack>
       </Paper>

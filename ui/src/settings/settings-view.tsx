@@ -13,6 +13,7 @@ import { About } from './about';
 import { AnchorField } from './anchor-field';
 import { anchorWords, capitalized, emptyCounterWords, monthsWords } from './calendar';
 import { useDraft } from './draft';
+import { Mappings } from './mappings';
 import { Overtaken } from './overtaken';
 import { isBesideFields, refusedFields } from './refusal';
 import { ZoneField } from './zone-field';
@@ -57,6 +58,7 @@ export function SettingsView() {
           <Answered query={query} lines={8}>
             {(settings) => <SettingsForm settings={settings} />}
           </Answered>
+          <Mappings />
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 4 }}>
           <About />

@@ -8,6 +8,7 @@ import {
   IconHandStop,
   IconProgressCheck,
   type IconProps,
+  IconRouteOff,
   IconSend,
   IconX,
 } from '@tabler/icons-react';
@@ -25,6 +26,7 @@ export const STATUS_LOOKS: Record<Status, { label: string; color: string; icon: 
   DELIVERED: { label: 'Delivered', color: 'green', icon: IconChecks },
   UNDELIVERABLE: { label: 'Undeliverable', color: 'red', icon: IconX },
   CANCELED: { label: 'Canceled', color: 'gray', icon: IconBan },
+  UNMAPPED: { label: 'Unmapped', color: 'gray', icon: IconRouteOff },
 };
 
 /** The status of a message. */

@@ -58,8 +58,8 @@ local function write_log(status, message, used)
   return ref
 end
 
--- Whether anything was counted that is not in the log.
-local counted_unlogged = false
+-- Whether anything was counted, or might have been had it come otherwise before, that is not in the log.
+local happened_unlogged = false
 
 local next_key = 4
 local function decide(message)
@@ -95,6 +95,8 @@ local function decide(message)
       if has(flags, LOG_ALL) then
         add_mark(prefix, nil, 'asked', now, 'm', message[9], 'u', message[5], 'a', message[6], 'o', message[7],
           'c', message[8], 'x', cost_text)
+      else
+        happened_unlogged = true
       end
       if string.sub(record, 3, 3 + #content) == content .. '\n' then
         return { 4, record }
@@ -132,7 +134,7 @@ local function decide(message)
     if has(flags, LOG_ALL) then
       write_log('ACCEPTED', message, used)
     else
-      counted_unlogged = true
+      happened_unlogged = true
     end
   end
   return { 1, unpack(used) }
@@ -144,7 +146,7 @@ for i, message in ipairs(messages) do
   waits = waits or reply[1] >= 6
   replies[i + 2] = reply
 end
-if counted_unlogged then
+if happened_unlogged then
   redis.call('HSET', prefix .. 'l:meta', 'unlogged_ms', string.format('%.0f', now))
 end
 replies[2] = changes

@@ -18,8 +18,8 @@
 --                     released       the check with the message id m, which is in the log
 --                     reset          the present counter of the values v, as JSON, over the period p
 --   l:meta          hash: last, the number that was given out last, to a row or a mark; indexed and trimmed, the numbers
---                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of what is gone was written;
---                   unlogged_ms, when a check was last counted that is not in the log
+--                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of what is gone was
+--                   written; unlogged_ms, when a check was last counted, or asked again, that is not in the log
 --   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
 --                   sorted sets: what the row is about, scored by the row's number
 --   l:x:<hash>      string: what is kept of the limits that messages were held against

@@ -460,6 +460,20 @@ test('that checks were counted and not logged is said, and nothing that depends 
   expect(whatIf.notes[0]).toMatch(/^Checks that were accepted are not in the log up to .* UTC: .*log_checks/);
 });
 
+test('a check that is asked again is in the log, or it is said that it is not', async () => {
+  const t = await open([]);
+  const ask = () => t.gate.check({ message: messageTo('ann'), messageId: 'c', cost: 1, dry: false, atMs: null });
+  await ask();
+  await ask();
+  expect(await tryOut(t, [perUser(0)])).toMatchObject({
+    comparison: { messages: 1, after: { throttled: { messages: 1 } } },
+    known: null,
+  });
+  await t.settings({ log_checks: 'throttled' });
+  await ask();
+  expect(await tryOut(t, [perUser(0)])).toMatchObject({ known: { why: 'checks_not_logged' } });
+});
+
 test('what the log tells of the use of a counter is gone on from, where it does not have all that was counted', async () => {
   const t = await open([perUser(5)], 'throttled');
   await times(9, () => check(t, 'ann'));

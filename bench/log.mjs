@@ -9,7 +9,7 @@ const PAGES = 30;
 const TOGETHER = 512;
 
 /** Writes messages as an API and a worker do, without HTTP and the queue, which would take an hour. */
-async function writeMessages({ redis, workspace, count, progress }) {
+export async function writeMessages({ redis, workspace, count, progress }) {
   const { createDecideSend } = require('../dist/sends/decide.js');
   const { createSendStore } = require('../dist/sends/store.js');
   const { createConfigurationStore } = require('../dist/store/configuration.js');

@@ -1,5 +1,5 @@
 // Measures what docs/performance.md says, and writes a report in Markdown: `npm run bench`, or some of it with
-// `npm run bench -- checks batch users persistence sends events log console`. See that page for the variables.
+// `npm run bench -- checks batch users persistence sends events log simulate console`. See that page for the variables.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
@@ -13,6 +13,7 @@ import { benchPersistence } from './persistence.mjs';
 import { startLoadGenerator } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { benchSends } from './sends.mjs';
+import { benchSimulate } from './simulate.mjs';
 import { benchUsers } from './users.mjs';
 
 const PARTS = {
@@ -23,6 +24,7 @@ const PARTS = {
   sends: benchSends,
   events: benchEvents,
   log: benchLog,
+  simulate: benchSimulate,
   console: benchConsole,
 };
 

@@ -98,7 +98,7 @@ if trimmed_ms then
 end
 
 -- Marks go with the rows before them, and by age where there is none.
-local marks, last_gone = redis.call('XRANGE', prefix .. 'l:marks', '-', '+', 'COUNT', look), nil
+local marks, last_gone, gone_ms = redis.call('XRANGE', prefix .. 'l:marks', '-', '+', 'COUNT', look), nil, nil
 local marks_reached = false
 for _, mark in ipairs(marks) do
   local number = tonumber(string.match(mark[1], '^%d+'))
@@ -106,9 +106,12 @@ for _, mark in ipairs(marks) do
     marks_reached = true
     break
   end
-  last_gone = number
+  last_gone, gone_ms = number, tonumber(mark[2][4])
 end
 if last_gone then
+  if gone_ms > tonumber(redis.call('HGET', meta, 'trimmed_ms') or '0') then
+    redis.call('HSET', meta, 'trimmed_ms', string.format('%.0f', gone_ms))
+  end
   redis.call('XTRIM', prefix .. 'l:marks', 'MINID', '=', string.format('%.0f', last_gone + 1))
 end
 

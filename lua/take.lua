@@ -24,7 +24,7 @@
 --   {5}                   conflict: the id was accepted with other content
 --   {6}, {7, ...}, {8}    it has to be planned again: see refuse_plan in lib/decision
 --   {9}                   late: the deadline has passed
--- Of 5 to 9 nothing was counted or written.
+-- Of 5 to 9 nothing was counted; with LOG_ALL, 4 and 5 leave a mark in the log.
 
 -- @include lib/clock
 -- @include lib/config
@@ -58,6 +58,9 @@ local function write_log(status, message, used)
   return ref
 end
 
+-- Whether anything was counted, or might have been had it come otherwise before, that is not in the log.
+local happened_unlogged = false
+
 local next_key = 4
 local function decide(message)
   local flags, cost_text = message[2], message[4]
@@ -89,6 +92,12 @@ local function decide(message)
     content = table.concat({ message[5], message[6], message[7], message[8], cost_text }, '\n')
     local record = redis.call('GET', record_key)
     if record and string.sub(record, 1, 1) == 'A' then
+      if has(flags, LOG_ALL) then
+        add_mark(prefix, nil, 'asked', now, 'm', message[9], 'u', message[5], 'a', message[6], 'o', message[7],
+          'c', message[8], 'x', cost_text)
+      else
+        happened_unlogged = true
+      end
       if string.sub(record, 3, 3 + #content) == content .. '\n' then
         return { 4, record }
       end
@@ -124,6 +133,8 @@ local function decide(message)
     end
     if has(flags, LOG_ALL) then
       write_log('ACCEPTED', message, used)
+    else
+      happened_unlogged = true
     end
   end
   return { 1, unpack(used) }
@@ -134,6 +145,9 @@ for i, message in ipairs(messages) do
   local reply = decide(message)
   waits = waits or reply[1] >= 6
   replies[i + 2] = reply
+end
+if happened_unlogged then
+  redis.call('HSET', prefix .. 'l:meta', 'unlogged_ms', string.format('%.0f', now))
 end
 replies[2] = changes
 return replies

@@ -190,6 +190,14 @@ function program(): Command {
     .requiredOption(...fileOption)
     .action(({ file }: { file: string }) => useLimits(({ diffCommand }, deps) => diffCommand(deps, file)));
   limits
+    .command('simulate')
+    .description('say what the file would have done in the last days; nothing is changed')
+    .requiredOption(...fileOption)
+    .option('--days <count>', 'how many days back, 1 to 30', daysOption, 7)
+    .action(({ file, days }: { file: string; days: number }) =>
+      useLimits(({ simulateCommand }, deps) => simulateCommand(deps, file, { days })),
+    );
+  limits
     .command('validate')
     .description('say everything that is wrong with the file; Redis is not asked')
     .requiredOption(...fileOption)
@@ -237,6 +245,13 @@ function wholeNumberOption(text: string): number {
   return Number(text);
 }
 
+/** @throws InvalidArgumentError */
+function daysOption(text: string): number {
+  const days = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (days < 1 || days > 30) throw new InvalidArgumentError('It must be a whole number from 1 to 30.');
+  return days;
+}
+
 function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
@@ -247,21 +262,22 @@ type LimitsCommands = typeof import('./limits-file/commands');
 async function useLimits(
   command: (
     commands: LimitsCommands,
-    deps: import('./limits-file/commands').CommandDeps,
+    deps: import('./limits-file/commands').SimulateDeps,
   ) => ReturnType<LimitsCommands['applyCommand']>,
 ): Promise<void> {
   const { config } = configOrExit();
   await finish(async () => {
     let tools: import('./tools').Tools | undefined;
-    const configuration = async () => {
+    const open = async () => {
       const { composeTools } = require('./tools') as typeof import('./tools');
-      tools = await composeTools(config);
-      return tools.configuration;
+      tools ??= await composeTools(config);
+      return tools;
     };
     try {
       return await command(require('./limits-file/commands') as LimitsCommands, {
         stdin: process.stdin,
-        configuration,
+        configuration: async () => (await open()).configuration,
+        whatIfs: async () => (await open()).whatIfs(),
         nowMs: Date.now,
         actor: { id: 'cli', name: null },
       });

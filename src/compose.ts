@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { createKeyRing, type Schedule } from './access/key-ring';
 import { type AccessMode, accessMode, accessModeWords } from './access/mode';
 import { type Config, configuredProviders, routingOf } from './config';
@@ -28,6 +28,7 @@ import { readHistory } from './log/history';
 import { type Housekeeping, startHousekeeping } from './log/housekeeping';
 import { createMessageLog } from './log/messages';
 import { trimLogs } from './log/trim';
+import { createWhatIfs } from './log/what-if';
 import type { Logger } from './logger';
 import { type AccountSettings, createAccountSettings } from './membership/account-settings';
 import { createAccounts } from './membership/accounts';
@@ -548,6 +549,11 @@ export function composeApi(
       configuration,
       members,
       accounts: createAccounts({ redis, scripts, keys }),
+      whatIfs: createWhatIfs({
+        ...{ redis, scripts, keys, nowMs, monotonicMs, pause: nextTurn },
+        holdMaxMs: config.deferMaxAgeSeconds * 1_000,
+        idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+      }),
       accountSettings,
       messageLog,
       history: (message) => readHistory({ redis, keys }, message),

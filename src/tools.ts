@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { type ApiKeys, createApiKeys } from './access/api-keys';
 import type { Config } from './config';
 import { Refusal } from './lifecycle';
 import { createCalendarCache } from './limits/calendar';
 import { createMessageLog, type MessageLog } from './log/messages';
+import { createWhatIfs, type WhatIfs } from './log/what-if';
 import { findDataFolder } from './private-redis/folder';
 import { privateRedisTarget } from './private-redis/server';
+import { createRedisClock } from './store/clock';
 import { type ConfigurationStore, createConfigurationStore } from './store/configuration';
 import { connectFailingFast, type RedisClient, type RedisTarget } from './store/connection';
 import { redisWords } from './store/failure';
@@ -30,6 +32,8 @@ export interface Tools {
   apiKeys: ApiKeys;
   configuration: ConfigurationStore;
   messageLog: MessageLog;
+  /** Asks Redis for the time first. */
+  whatIfs: () => Promise<WhatIfs>;
   redis: RedisClient;
   keys: Keys;
   close(): void;
@@ -66,6 +70,17 @@ export async function composeTools(config: Config): Promise<Tools> {
     apiKeys: createApiKeys({ redis, scripts, keys, nowMs: Date.now, randomBytes }),
     configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: calendars.for.bind(calendars) }),
     messageLog: createMessageLog({ redis, scripts, keys }),
+    async whatIfs() {
+      const clock = createRedisClock(() => performance.now(), Date.now);
+      const sentMs = clock.monotonicMs();
+      const [seconds, microseconds] = await redis.time();
+      clock.observe(Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000), sentMs);
+      return createWhatIfs({
+        ...{ redis, scripts, keys, nowMs: clock.nowMs, monotonicMs: clock.monotonicMs, pause: nextTurn },
+        holdMaxMs: config.deferMaxAgeSeconds * 1_000,
+        idempotencyTtlMs: config.idempotencyTtlSeconds * 1_000,
+      });
+    },
     redis,
     keys,
     close: () => redis.disconnect(),

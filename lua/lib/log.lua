@@ -13,10 +13,13 @@
 --                                    delay
 --                     canceled       the send m, which had been decided
 --                     failed         the send m could not be delivered; g: 1 when it gave back what it counted
+--                     asked          the check of u, a, o (topic), c (channel), at the cost x, under the message id m which
+--                                    was accepted before, as the log has it: it was answered by that, or a conflict
 --                     released       the check with the message id m, which is in the log
 --                     reset          the present counter of the values v, as JSON, over the period p
 --   l:meta          hash: last, the number that was given out last, to a row or a mark; indexed and trimmed, the numbers
---                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of those was written
+--                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of what is gone was
+--                   written; unlogged_ms, when a check was last counted, or asked again, that is not in the log
 --   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
 --                   sorted sets: what the row is about, scored by the row's number
 --   l:x:<hash>      string: what is kept of the limits that messages were held against

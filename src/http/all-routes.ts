@@ -1,5 +1,6 @@
 import type { Gate } from '../gate/gate';
 import type { AuditTrail } from '../log/audit';
+import type { WhatIfs } from '../log/what-if';
 import type { AccountSettings } from '../membership/account-settings';
 import type { Accounts } from '../membership/accounts';
 import type { Members } from '../membership/members';
@@ -36,6 +37,7 @@ export interface Services extends MessageServices {
   configuration: ConfigurationStore;
   members: Members;
   accounts: Accounts;
+  whatIfs: WhatIfs;
   accountSettings: AccountSettings;
   profiles: Profiles;
   acceptSend: AcceptSend;

@@ -1,4 +1,6 @@
 import type { Limit } from '../limits/limit';
+import { affectedWords } from '../limits/what-if-words';
+import type { WhatIf, WhatIfs } from '../log/what-if';
 import type { Actor } from '../store/actor';
 import type { ConfigurationStore } from '../store/configuration';
 import { isRedisUnavailable } from '../store/failure';
@@ -23,6 +25,12 @@ export interface CommandDeps {
   /** Epoch milliseconds. */
   nowMs: () => number;
   actor: Actor;
+}
+
+/** What `simulate` needs beyond that. */
+export interface SimulateDeps extends CommandDeps {
+  /** What tries changes, in the workspace of `configuration`, which is opened first. */
+  whatIfs: () => Promise<WhatIfs>;
 }
 
 /** Exit codes of `limits diff`, those of `diff` itself. The other commands end with 0 or, for any failure, 1. */
@@ -74,6 +82,38 @@ export async function applyCommand(
   if ('failure' in result) return failed(`${result.failure} Apply the file again: that does no harm.\n`, 1);
   if ('refused' in result) return failed(refusalText(path, result.refused), 1);
   return { stdout: `Applied: ${summaryText(result.applied)}.\n`, stderr: '', exitCode: 0 };
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * `sendgate limits simulate -f [--days]`: says what the file would have done in the last days. Nothing is changed. It ends
+ * with 0 whatever that is.
+ */
+export async function simulateCommand(
+  deps: SimulateDeps,
+  path: string,
+  { days }: { days: number },
+): Promise<CommandResult> {
+  const result = await compare(deps, path);
+  if ('failure' in result) return failed(result.failure, 1);
+  const { created, updated, removed, settings } = result.difference;
+  const tried = await orUnavailable(async () => {
+    const configuration = (await deps.configuration()).planner()!.configuration;
+    return (await deps.whatIfs()).try(
+      configuration,
+      {
+        put: [...created, ...updated.map(({ after }) => after)],
+        removed: removed.map(({ id }) => id),
+        settings: settings?.after,
+      },
+      (nowMs) => nowMs - days * DAY_MS,
+    );
+  });
+  if ('failure' in tried) return failed(`${tried.failure}\n`, 1);
+  // The file has been held against what is in force, and this process tries nothing else.
+  if (tried.kind !== 'done') throw new Error(`the file could not be tried: ${tried.kind}`);
+  return { stdout: whatIfText(tried.whatIf), stderr: '', exitCode: 0 };
 }
 
 async function compare(deps: CommandDeps, path: string): Promise<{ difference: Difference } | { failure: string }> {
@@ -147,6 +187,30 @@ function limitText({ per, period, max, where, mode, from, until }: Limit): strin
 
 function changeText({ field, before, after }: FieldChange): string {
   return `${field} ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+}
+
+function whatIfText({ summary, notes, comparison }: WhatIf): string {
+  const { affected, limits } = comparison;
+  const named = (['users', 'accounts', 'topics'] as const).flatMap((kind) =>
+    affected[kind].length === 0
+      ? []
+      : [
+          `\nThe ${kind} most affected:\n`,
+          ...affected[kind].map((one) => `  ${JSON.stringify(one.id)}: ${affectedWords(one)}\n`),
+        ],
+  );
+  const counts = (count: number | null) => (count === null ? 'not in force' : counted(count, 'message'));
+  const byLimit = limits.map(
+    ({ id, mode, before, after }) =>
+      `  ${id}${mode === 'shadow' ? ' (shadow)' : ''}: ${counts(before)} → ${counts(after)}\n`,
+  );
+  return [
+    `${summary}\n`,
+    ...named,
+    ...(byLimit.length === 0 ? [] : ['\nHow many messages limits had no room for:\n', ...byLimit]),
+    ...(notes.length === 0 ? [] : ['\nTo be known:\n', ...notes.map((note) => `  ${note}\n`)]),
+    'Nothing was changed.\n',
+  ].join('');
 }
 
 function summaryText({ created, updated, removed, unchanged, settings }: Summary): string {

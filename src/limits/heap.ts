@@ -6,6 +6,8 @@ export interface Heap<Item> {
   peek(): Item | undefined;
   /** The first, which goes. */
   pop(): Item | undefined;
+  /** All of them, in no particular order. It must not change while they are gone through. */
+  values(): Iterable<Item>;
 }
 
 /** An empty heap. `isBefore` orders its items; of equal ones any may come first. */
@@ -43,6 +45,7 @@ export function createHeap<Item>(isBefore: (one: Item, other: Item) => boolean):
     },
     push: (item) => rise(item, items.length),
     peek: () => items[0],
+    values: () => items,
     pop() {
       const first = items[0];
       const last = items.pop();

@@ -34,8 +34,13 @@ export interface Arrival {
   again: boolean;
   /** The `message_id` of a check; null for none. */
   messageId: string | null;
-  /** What it was really decided by: whether it was counted, and the use of each counter afterwards. Null: not known. */
-  really: { counted: boolean; limits: readonly { limit: LimitView; used: number }[] } | null;
+  /** Whether it is a check that was really answered by what was decided before under its id, or not at all. */
+  isRepeat: boolean;
+  /**
+   * What it was really decided by: whether it was counted, by which limits, and the use of each of their counters
+   * afterwards. Null: not known.
+   */
+  really: { counted: boolean; limits: readonly (LimitView & { counter: number })[]; used: readonly number[] } | null;
 }
 
 /**
@@ -62,12 +67,12 @@ export interface SimulatedDecision {
 /** Decides what has happened again. */
 export interface Simulator {
   /**
-   * Takes the next event. Yields after each decision about a message that has waited, of which there may be many, so that
-   * whoever runs it can let others go first; it must be run to its end.
+   * Takes the next event. What it gives must be run to its end: it yields after each decision about a message that has
+   * waited, of which there may be many, so that whoever runs it can let others go first.
    */
-  take(event: PastEvent): Generator<void>;
-  /** Lets go what was waiting until a moment, in epoch milliseconds. To be run as `take` is. */
-  letGo(untilMs: number): Generator<void>;
+  take(event: PastEvent): Iterable<void>;
+  /** Lets go what was waiting until a moment, in epoch milliseconds. To be run as what `take` gives is. */
+  letGo(untilMs: number): Iterable<void>;
 }
 
 /** How long a counter outlives its window: what is given back then is of no use to anybody, in milliseconds. */
@@ -104,9 +109,14 @@ interface Queue {
   waiting: Heap<{ one: Simulated; turn: number }>;
   /** When to look at them, in epoch milliseconds. */
   lookMs: number;
+  /** Whether it may be certain of any of them what has become of it. */
+  mayBeCertain: boolean;
 }
 
 const NONE: readonly PlannedLimit[] = [];
+const NOWHERE: readonly SimulatedCounter[] = [];
+/** What there is to run on when nobody waits. */
+const NOTHING_TO_DO: Iterable<void> = [];
 
 /**
  * Makes a simulator of the gate and of what looks after sends that wait, which decides past events as those would have
@@ -155,10 +165,21 @@ export function createSimulator(deps: {
 
   function begin({ ref, number, message, cost, isSend, atMs, really }: Arrival, isCertain: boolean): Simulated {
     return {
-      ...{ ref, number, message, cost, isSend, isCertain },
-      ...{ outcome: 'throttled', decidedMs: atMs, sinceMs: atMs, isComing: false },
+      ref,
+      number,
+      message,
+      cost,
+      isSend,
+      outcome: 'throttled',
+      decidedMs: atMs,
+      sinceMs: atMs,
+      isCertain,
+      isComing: false,
       reallyCounted: really?.counted ?? false,
-      ...{ counters: [], waitsFor: [], turn: 0, told: null },
+      counters: NOWHERE,
+      waitsFor: NOWHERE,
+      turn: 0,
+      told: null,
     };
   }
 
@@ -261,23 +282,24 @@ export function createSimulator(deps: {
   function learn(
     shape: Shape,
     own: readonly SimulatedCounter[],
-    { counted, limits }: NonNullable<Arrival['really']>,
+    { counted, limits, used }: NonNullable<Arrival['really']>,
     cost: number,
   ): void {
     own.forEach((counter, index) => {
       if (counter.isKnown) return;
       const { perMask, period, window } = shape.counters[index]!;
       const same = limits.find(
-        ({ limit }) =>
+        (limit) =>
           limit.period === period &&
           limit.startMs === window.startMs &&
           limit.endMs === window.endMs &&
           dimensionMask(limit.per) === perMask,
       );
       if (same === undefined) return;
-      const before = same.used - (counted ? cost : 0);
+      const usedThen = used[same.counter]!;
+      const before = usedThen - (counted ? cost : 0);
       counter.used = Math.max(counter.leastUsed, counter.used + before - counter.reallyUsed);
-      counter.reallyUsed = same.used;
+      counter.reallyUsed = usedThen;
     });
   }
 
@@ -304,16 +326,17 @@ export function createSimulator(deps: {
       const waiting = createHeap<{ one: Simulated; turn: number }>(
         (a, b) => a.one.sinceMs < b.one.sinceMs || (a.one.sinceMs === b.one.sinceMs && a.one.number < b.one.number),
       );
-      queue = { waiting, lookMs: Number.POSITIVE_INFINITY };
+      queue = { waiting, lookMs: Number.POSITIVE_INFINITY, mayBeCertain: false };
       queues.set(counter, queue);
     }
     queue.waiting.push({ one, turn: one.turn });
+    queue.mayBeCertain ||= one.isCertain;
     look(counter, Math.min(counter.endMs, one.sinceMs + holdMaxMs));
   }
 
   function leave(one: Simulated): void {
     one.turn += 1;
-    one.waitsFor = [];
+    one.waitsFor = NOWHERE;
   }
 
   /** The one that waits for room in a counter longest. */
@@ -327,16 +350,11 @@ export function createSimulator(deps: {
   }
 
   function doubtAll(counter: SimulatedCounter, atMs: number): void {
-    const waiting = queues.get(counter)?.waiting;
-    if (waiting === undefined) return;
-    const all: { one: Simulated; turn: number }[] = [];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      if (next.turn === next.one.turn) all.push(next);
-    }
-    for (const each of all) {
-      doubt(each.one, atMs);
-      waiting.push(each);
-    }
+    const queue = queues.get(counter);
+    // Nobody becomes certain while it waits.
+    if (!queue?.mayBeCertain) return;
+    for (const { one, turn } of queue.waiting.values()) if (turn === one.turn) doubt(one, atMs);
+    queue.mayBeCertain = false;
   }
 
   /** Plans to look at a counter's queue, if there is one, unless that is planned for sooner. */
@@ -468,17 +486,29 @@ export function createSimulator(deps: {
     }
   }
 
+  const isDue = (atMs: number) => (looks.peek()?.lookMs ?? Number.POSITIVE_INFINITY) <= atMs;
+
+  function takeNow(event: PastEvent): void {
+    nowMs = Math.max(nowMs, event.atMs);
+    if (nowMs >= forgetMs) {
+      counters.forgetBefore(nowMs - FORGOTTEN_AFTER_MS);
+      forgetMs = nowMs + FORGOTTEN_AFTER_MS;
+    }
+    happen(event);
+  }
+
+  function* takeAfterOthers(event: PastEvent): Generator<void> {
+    yield* letGo(event.atMs);
+    takeNow(event);
+    yield* letGo(event.atMs);
+  }
+
   return {
-    *take(event) {
-      yield* letGo(event.atMs);
-      nowMs = Math.max(nowMs, event.atMs);
-      if (nowMs >= forgetMs) {
-        counters.forgetBefore(nowMs - FORGOTTEN_AFTER_MS);
-        forgetMs = nowMs + FORGOTTEN_AFTER_MS;
-      }
-      happen(event);
+    take(event) {
+      if (isDue(event.atMs)) return takeAfterOthers(event);
+      takeNow(event);
       // Who was woken by it goes before what comes next.
-      yield* letGo(event.atMs);
+      return isDue(event.atMs) ? letGo(event.atMs) : NOTHING_TO_DO;
     },
     letGo,
   };

@@ -74,20 +74,20 @@ export function createSimulatedCounters(names: CounterNames, knownFromMs: number
   function comingTo(counter: PlannedCounter, values: string): number {
     if (coming.size === 0) return 0;
     const line = lineOf(counter, values);
-    // Windows follow each other: what does not come into this one does not come into a later one.
-    const left = coming.get(line)?.filter(({ untilMs }) => untilMs > counter.window.startMs) ?? [];
+    // Windows follow each other: what does not come into this one does not come into a later one. At that moment itself it
+    // is looked at a last time.
+    const left = coming.get(line)?.filter(({ untilMs }) => untilMs >= counter.window.startMs) ?? [];
     if (left.length > 0) coming.set(line, left);
     else coming.delete(line);
     return left.reduce((sum, { cost }) => sum + cost, 0);
   }
 
-  function find(prefix: string, counter: PlannedCounter, message: Message): SimulatedCounter {
+  function find(prefix: string, counter: PlannedCounter, values: string): SimulatedCounter {
     let group = byPrefix.get(prefix);
     if (group === undefined) {
       group = { endMs: counter.window.endMs, byValues: new Map() };
       byPrefix.set(prefix, group);
     }
-    const values = names.counterValues(counter.perMask, message);
     let found = group.byValues.get(values);
     if (found === undefined) {
       const isKnown = counter.window.startMs >= knownFromMs;
@@ -109,9 +109,17 @@ export function createSimulatedCounters(names: CounterNames, knownFromMs: number
   return {
     of(shape, message) {
       const { prefixes } = encoded(shape);
-      return shape.counters.map((counter, index) => find(prefixes[index]!, counter, message));
+      let mask = -1;
+      let values = '';
+      return shape.counters.map((counter, index) => {
+        // Those that count the same stand together.
+        if (counter.perMask !== mask) values = names.counterValues(counter.perMask, message);
+        mask = counter.perMask;
+        return find(prefixes[index]!, counter, values);
+      });
     },
-    one: (counter, message) => find(names.counterPrefix(counter), counter, message),
+    one: (counter, message) =>
+      find(names.counterPrefix(counter), counter, names.counterValues(counter.perMask, message)),
     room: encoded,
     mayCome(shape, message, cost, untilMs) {
       for (const counter of shape.counters) {

@@ -21,6 +21,10 @@ export interface Keys {
   readonly log: string;
   /** Stream: a row of the log for each message, by number. */
   readonly logRows: string;
+  /** Stream: what else happened that counts, by number with the rows. Named so by lua/lib/log.lua too. */
+  readonly logMarks: string;
+  /** Hash: how far the log has got. Named so by lua/lib/log.lua too. */
+  readonly logMeta: string;
   /** Sorted set: what the rows with a value are about, by their number. Named so by lua/lib/log.lua too. */
   logIndex(kind: LogIndexKind, value: string): string;
   /** String: the newest row about a check with that message id. Always with a TTL. */
@@ -119,6 +123,8 @@ export function createKeys(workspace: string): Keys {
     configRemoved: `${prefix}config:removed`,
     log: `${prefix}log`,
     logRows: `${prefix}l:rows`,
+    logMarks: `${prefix}l:marks`,
+    logMeta: `${prefix}l:meta`,
     logIndex: (kind, value) => `${prefix}l:${kind}:${escapeKeyPart(value)}`,
     loggedCheck: (messageId) => `${prefix}l:c:${escapeKeyPart(messageId)}`,
     loggedLimits: (hash) => `${prefix}l:x:${hash}`,

@@ -29,6 +29,7 @@ export const SCRIPT_NAMES = [
   'inbound',
   'log_index',
   'log_page',
+  'log_replay',
   'log_trim',
   'send',
   'send_begin',

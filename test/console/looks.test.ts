@@ -107,6 +107,19 @@ const VIEWS: Record<string, View> = {
     },
   },
   settings: { path: '/settings', heading: 'Settings', shows: 'text=Exempt topics' },
+  // The last one: what is written in a form keeps from leaving it.
+  'what-if': {
+    path: '/limits?edit=user-daily',
+    heading: 'Limits',
+    shows: 'text=midnight to midnight in New York',
+    act: async (page) => {
+      await page.getByLabel('At most').fill('3');
+      await page.getByRole('button', { name: 'Try it on the log' }).click();
+      await page.getByTestId('what-if-summary').waitFor();
+      await page.getByTestId('meaning').getByText('at most 3 messages').waitFor();
+      await page.getByTestId('what-if').scrollIntoViewIfNeeded();
+    },
+  },
 };
 
 /** What is wrong with a page by the rules of accessibility, where that is serious. */

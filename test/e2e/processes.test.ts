@@ -429,6 +429,10 @@ describe('the command line', () => {
     writeFileSync(file, 'limits:\n  - {id: daily, per: [user], period: day, max: 1}\n');
     expect(await runSendgate(['limits', 'validate', '-f', file])).toMatchObject({ code: 0 });
     expect(await runSendgate(['limits', 'diff', '-f', file], env)).toMatchObject({ code: 1 });
+    expect(await runSendgate(['limits', 'simulate', '-f', file, '--days', '1'], env)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^Over the last day [\s\S]*Nothing was changed\.\n$/),
+    });
     expect(await runSendgate(['limits', 'apply', '-f', file], env)).toMatchObject({ code: 0 });
     expect(await runSendgate(['limits', 'diff', '-f', file], env)).toMatchObject({ code: 0 });
   });
@@ -448,7 +452,15 @@ describe('the command line', () => {
     const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8'));
     expect(await runSendgate(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
     expect(await runSendgate(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('healthcheck') });
-    for (const args of [[], ['down'], ['keys'], ['keys', 'create'], ['up', '--fast'], ['limits', 'apply']]) {
+    for (const args of [
+      [],
+      ['down'],
+      ['keys'],
+      ['keys', 'create'],
+      ['up', '--fast'],
+      ['limits', 'apply'],
+      ['limits', 'simulate', '-f', 'x', '--days', '31'],
+    ]) {
       const { code, stdout, stderr } = await runSendgate(args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
       expect(stderr).not.toBe('');

@@ -77,7 +77,7 @@ function eventsOf(steps: readonly Step[], reusesIds: boolean): PastEvent[] {
     atMs += pause * 60_000;
     const arrival: Arrival = {
       ...{ kind: 'arrival', ref: `m${index}`, number: index, atMs, message, cost, isSend: false, again: false },
-      ...{ messageId: null, really: null },
+      ...{ messageId: null, isRepeat: false, really: null },
     };
     const earlier = sends[which % Math.max(1, sends.length)];
     switch (what) {

@@ -1,12 +1,20 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type CalendarRules, createCalendarCache } from '../../src/limits/calendar';
 import type { Decision } from '../../src/limits/decision';
 import type { Limit } from '../../src/limits/limit';
 import { applyLimitsFile } from '../../src/limits-file/apply';
-import { applyCommand, type CommandDeps, diffCommand } from '../../src/limits-file/commands';
+import {
+  applyCommand,
+  type CommandDeps,
+  diffCommand,
+  type SimulateDeps,
+  simulateCommand,
+} from '../../src/limits-file/commands';
 import { type LimitsFile, parseLimitsFile } from '../../src/limits-file/parse';
+import { createWhatIfs } from '../../src/log/what-if';
 import { createConfigurationStore } from '../../src/store/configuration';
 import { connectPatiently, parseRedisUrl } from '../../src/store/connection';
 import { loadScripts } from '../../src/store/scripts';
@@ -331,6 +339,60 @@ describe('sendgate limits', () => {
     expect(await everything()).toEqual(before);
   });
 
+  /** With what tries the file out. */
+  const trying = (): SimulateDeps => ({
+    ...deps,
+    whatIfs: async () =>
+      createWhatIfs({
+        ...{
+          redis: t.redis,
+          scripts: t.scripts,
+          keys: t.keys,
+          nowMs: () => Date.now() + 1_000,
+          monotonicMs: () => performance.now(),
+        },
+        ...{ pause: nextTurn, holdMaxMs: 86_400_000, idempotencyTtlMs: 86_400_000 },
+      }),
+  });
+
+  test('simulate says what the file would have done, with the limits that it no longer has gone, and does nothing', async () => {
+    await apply(`${TWO}settings: { log_checks: all }`);
+    for (let times = 0; times < 4; times += 1) await decide(t);
+    const before = await everything();
+    writeFileSync(path, 'limits: [{ id: b, per: [], period: day, max: 2 }]');
+    expect(await simulateCommand(trying(), path, { days: 7 })).toEqual({
+      stdout: [
+        'Over the last 7 days this would have throttled 2 messages of 1 user, instead of 3 of 1.',
+        '',
+        'The users most affected:',
+        '  "ann": 2 throttled instead of 3',
+        '',
+        'How many messages limits had no room for:',
+        '  a: 3 messages → not in force',
+        '  b: 0 messages → 2 messages',
+        'Nothing was changed.',
+        '',
+      ].join('\n'),
+      stderr: '',
+      exitCode: 0,
+    });
+    writeFileSync(path, `${TWO}settings: { exempt_topics: [news], require_membership: true, log_checks: throttled }`);
+    expect((await simulateCommand(trying(), path, { days: 1 })).stdout).toMatch(
+      /^Over the last day this would have .*: the same as what is in force\.\n[\s\S]*To be known:\n {2}A change of require_membership/,
+    );
+    expect(await everything()).toEqual(before);
+  });
+
+  test('simulate ends with 1 for a file that is bad, or in the way of limits from the API', async () => {
+    writeFileSync(path, 'limits:\n  - 3\n');
+    const bad = { stdout: '', stderr: `${path}:2:5: limits[0]: must be a mapping\n`, exitCode: 1 };
+    expect(await simulateCommand(trying(), path, { days: 7 })).toEqual(bad);
+    await t.limit({ id: 'a', per: ['user'], period: 'day', max: 1 });
+    writeFileSync(path, TWO);
+    const stderr = expect.stringMatching(/limits\[0\]: "a" is the id of .*\nRefused: nothing was changed\.\n$/);
+    expect(await simulateCommand(trying(), path, { days: 7 })).toEqual({ stdout: '', stderr, exitCode: 1 });
+  });
+
   test('says when Redis does not answer', async () => {
     const gone = await startTestGate({ url: sharedRedisUrl(), workspace });
     gone.close();
@@ -339,5 +401,7 @@ describe('sendgate limits', () => {
     const stderr = expect.stringMatching(/^Redis does not answer: .*\n$/);
     expect(await applyCommand(away, path, { dryRun: false })).toEqual({ stdout: '', stderr, exitCode: 1 });
     expect(await diffCommand(away, path)).toEqual({ stdout: '', stderr, exitCode: 2 });
+    const simulating: SimulateDeps = { ...away, whatIfs: trying().whatIfs };
+    expect(await simulateCommand(simulating, path, { days: 7 })).toEqual({ stdout: '', stderr, exitCode: 1 });
   });
 });

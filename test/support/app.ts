@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express } from 'express';
 import { createKeyRing, type KeyRing } from '../../src/access/key-ring';
 import { createDegradedAnswers } from '../../src/gate/degraded';
@@ -18,6 +19,7 @@ import { createCalendarCache } from '../../src/limits/calendar';
 import { createAuditTrail } from '../../src/log/audit';
 import { readHistory } from '../../src/log/history';
 import { createMessageLog } from '../../src/log/messages';
+import { createWhatIfs } from '../../src/log/what-if';
 import { createAccountSettings } from '../../src/membership/account-settings';
 import { createAccounts } from '../../src/membership/accounts';
 import { createMembers } from '../../src/membership/members';
@@ -216,6 +218,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     configuration,
     members,
     accounts: createAccounts({ redis, scripts, keys }),
+    whatIfs: createWhatIfs({
+      ...{ redis, scripts, keys, nowMs: () => clock.nowMs(), monotonicMs, pause: nextTurn },
+      ...{ holdMaxMs: 86_400_000, idempotencyTtlMs },
+    }),
     accountSettings,
     messageLog,
     history: (message) => readHistory({ redis, keys }, message),

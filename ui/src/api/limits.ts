@@ -57,6 +57,46 @@ export interface LimitPreview {
   timezone: string;
 }
 
+/** How many messages, and of how many users. */
+interface Amount {
+  messages: number;
+  users: number;
+}
+
+/** Who or what is affected by a change: `messages` would have fared otherwise. */
+export interface Affected {
+  id: string;
+  messages: number;
+  throttled_before: number;
+  throttled_after: number;
+  delayed_before: number;
+  delayed_after: number;
+}
+
+/** What changed limits would have done. */
+export interface LimitSimulation {
+  summary: string;
+  /** What else there is to know, and what is not certain. */
+  notes: string[];
+  from: string;
+  to: string;
+  messages: number;
+  before: { throttled: number; users: number; delayed: number };
+  after: { throttled: number; users: number; delayed: number };
+  newly_throttled: Amount;
+  no_longer_throttled: Amount;
+  most_affected: { users: Affected[]; accounts: Affected[]; topics: Affected[] };
+  by_limit: { limit_id: string; mode: LimitInput['mode']; before: number | null; after: number | null }[];
+  uncertain: { messages: number };
+}
+
+/** What is tried on the past. */
+export interface LimitChange {
+  limits?: LimitInput[];
+  delete?: string[];
+  days: number;
+}
+
 /** A limit and its version, for a change that must not undo somebody else's. */
 export interface VersionedLimit {
   limit: Limit;
@@ -93,6 +133,11 @@ export function deleteLimit(id: string, etag: string | null): Promise<void> {
 
 export function previewLimit(input: LimitInput, signal?: AbortSignal): Promise<LimitPreview> {
   return call('POST', 'limits/preview', { body: input, signal });
+}
+
+/** Tries changed limits on the past. @throws CallError, with status 429 while another is worked out */
+export function simulateLimits(change: LimitChange, signal?: AbortSignal): Promise<LimitSimulation> {
+  return call('POST', 'limits/simulate', { body: change, signal });
 }
 
 function versioned({ body, headers }: Answer<Limit>): VersionedLimit {

@@ -7,6 +7,7 @@ import { visible } from '../show/foreign';
 import { baseOf, countOverrides } from './families';
 import { A_PERIOD, limitWords, perWords } from './limit-words';
 import { previewOf } from './meaning';
+import { WithoutIt } from './what-if';
 
 /** Asks before a limit is deleted, and says what that changes. */
 export function DeleteLimit({
@@ -54,6 +55,7 @@ export function DeleteLimit({
         <Text size="sm" className="foreign">
           {visible(consequences(limit, limits))}
         </Text>
+        <WithoutIt id={limit.id} isAsked={opened} />
         <Text size="sm" c="dimmed">
           That holds from the next check on. What was counted stays counted until its window ends, and the audit trail
           keeps the limit as it was.

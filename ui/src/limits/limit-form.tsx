@@ -25,6 +25,7 @@ import {
 } from './draft';
 import { LimitFields } from './limit-fields';
 import { Meaning, usePreview } from './meaning';
+import { WhatIf } from './what-if';
 
 /** What is edited: a limit at a version, or what there is none of yet. */
 export interface Edited {
@@ -211,6 +212,10 @@ export function LimitForm({
                 isOfAccounts={draft.per.includes('account') && draft.where.account === ''}
               />
             </section>
+            <WhatIf
+              input={Object.keys(draftErrors(draft)).length > 0 ? null : inputOf(draft)}
+              id={began?.limit.id ?? null}
+            />
             {began !== null && began.limit.where === null && (
               <Link to="/limits" search={keepingFind({ override: began.limit.id })} className="limit-link">
                 <Button

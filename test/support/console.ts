@@ -29,6 +29,8 @@ export async function startConsoleServer(env: Record<string, string> = {}): Prom
     PORT: '0',
     SENDGATE_WORKSPACE: uniqueWorkspace(),
     SENDGATE_API_KEY: CONSOLE_KEY,
+    // A browser beside it takes what it needs of the machine.
+    SENDGATE_CHECK_TIMEOUT_MS: '5000',
     ...env,
   };
   const sendgate = startSendgate(['up'], environment);

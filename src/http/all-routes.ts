@@ -1,3 +1,4 @@
+import type { Alerts } from '../alerts/alerts';
 import type { Gate } from '../gate/gate';
 import type { AuditTrail } from '../log/audit';
 import type { AccountSettings } from '../membership/account-settings';
@@ -10,6 +11,7 @@ import type { ConfigurationStore } from '../store/configuration';
 import type { TrafficStore } from '../traffic/store';
 import type { Route } from './contract';
 import { accountRoutes } from './routes/accounts';
+import { alertRoutes } from './routes/alerts';
 import { auditEventRoutes } from './routes/audit-events';
 import { checkRoutes } from './routes/check';
 import { healthRoutes, type Readiness } from './routes/health';
@@ -37,6 +39,7 @@ export interface Services extends MessageServices {
   sends: SendConfiguration;
   auditTrail: AuditTrail;
   traffic: Pick<TrafficStore, 'read'>;
+  alerts: Alerts;
   metrics: Metrics;
   readiness: () => Readiness;
   /** What waits for the providers; null when that is not known. */
@@ -62,6 +65,7 @@ export function allRoutes(services: Services): Route[] {
     ...accountRoutes(services),
     ...messageRoutes(services),
     ...overviewRoutes(services),
+    ...alertRoutes(services),
     ...auditEventRoutes(services),
     ...sessionRoutes(services),
     ...healthRoutes(services),

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type AlertMetrics, createAlertMetrics } from './alerts';
 import { createSendMetrics, type SendMetrics, seriesOf } from './sends';
 import { createDurationTally, createReading, createTally, type Series } from './tally';
 
@@ -31,6 +32,8 @@ export interface Metrics {
 
   /** What is told of handed-over sends. */
   readonly sends: SendMetrics;
+  /** What is told of alerts. */
+  readonly alerts: AlertMetrics;
 
   /** Says what to read when somebody looks. */
   watch(readings: {
@@ -115,6 +118,7 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
 
   return {
     sends: createSendMetrics(registry),
+    alerts: createAlertMetrics(registry),
     route(method, path) {
       const duration = requestSeconds.series(path);
       const byStatus = new Map<number, Series>();

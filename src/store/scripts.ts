@@ -33,6 +33,9 @@ export const SCRIPT_NAMES = [
   'send_cancel',
   'hold_next',
   'traffic_add',
+  'alert_add',
+  'alert_mail_claim',
+  'alert_mail_release',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 

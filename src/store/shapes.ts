@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
+import { thresholdUse } from '../limits/alert-settings';
 import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
-import { roomOf, type Shape } from '../limits/plan';
+import { alertUsesOf, roomOf, type Shape } from '../limits/plan';
 import type { Keys } from './keys';
 
 /**
@@ -20,6 +21,8 @@ export interface EncodedShape {
   limitsText: string;
   /** What the log keeps that under: as `keep_limits` in lua/lib/log.lua makes it. */
   limitsHash: string;
+  /** What an alert tells of its limits, as lua/lib/alerts.lua reads it. */
+  alertsText: string;
   /** The names of its counters but for the values that they count. */
   counterPrefixes: string[];
 }
@@ -48,6 +51,8 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
     shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
     most,
+    // A counter without a threshold has one that no use reaches.
+    alertUsesOf(shape).map((uses) => (uses.length === 0 ? [Number.MAX_SAFE_INTEGER] : uses)),
   ];
   const limitsText = encodeLimits(shape);
   return {
@@ -55,6 +60,7 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     sendJson: JSON.stringify([...parts, defers.map(Number)]),
     limitsText,
     limitsHash: hash('sha1', limitsText, 'hex').slice(0, 20),
+    alertsText: encodeAlerts(shape),
     counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
   };
 }
@@ -105,6 +111,35 @@ function encodeLimits(shape: Shape): string {
       ],
     ),
   );
+}
+
+/** A limit as an alert about it tells it: the object that is in the alert's entry. */
+export interface AlertedLimit {
+  limit_id: string;
+  per: LimitView['per'];
+  period: LimitView['period'];
+  max: number | null;
+  start_ms: number;
+  end_ms: number;
+  mode: LimitView['mode'];
+}
+
+/**
+ * The limits of a shape for alerts. In the first line, by counter, the ids of those that may throttle, `-` where there is none.
+ * Then JSON: of each limit its counter, from 1; its id; its thresholds in percent, and as uses; and what an alert
+ * tells of it, as a text that the script hands on as it is.
+ */
+function encodeAlerts({ limits, counters }: Shape): string {
+  const throttling = counters.map(() => '-');
+  for (const { limit, counter } of limits) {
+    if (limit.mode === 'enforce' && limit.max !== null) throttling[counter] = limit.id;
+  }
+  const told = limits.map(({ limit, view: { id, per, period, max, startMs, endMs, mode }, counter, thresholds }) => {
+    const about: AlertedLimit = { limit_id: id, per, period, max, start_ms: startMs, end_ms: endMs, mode };
+    const uses = thresholds.map((percent) => thresholdUse(limit.max!, percent));
+    return [counter + 1, id, thresholds, uses, JSON.stringify(about)];
+  });
+  return `${throttling.join(' ')}\n${JSON.stringify(told)}`;
 }
 
 /** Reads what a record or the log keeps of the limits that a message was held against. */

@@ -59,7 +59,7 @@ export function createAlerts(deps: {
     const timeout = AbortSignal.timeout(TEST_MS);
     const late = once(timeout, 'abort').then(() => null);
     // A server for mail is not told of an abort.
-    const attempted = await Promise.race([deliver(alert, attempt, 1, timeout), late]);
+    const attempted = await Promise.race([deliver(attempt, 1, timeout), late]);
     const delivery: AlertDelivery =
       attempted !== null && (!timeout.aborted || attempted.delivery.state === 'delivered')
         ? attempted.delivery
@@ -91,8 +91,8 @@ export function createAlerts(deps: {
     test(webhooks, byMail) {
       const message = 'This is a test of the alerts of Sendgate. Nothing has happened.';
       const alert = makeAlert(TEST_TYPE, { id: newId(), workspace, atMs: nowMs() }, { message });
-      const attempts: Attempt[] = webhooks.map((webhook) => ({ webhook }));
-      if (byMail) attempts.push({ mail: alertMail(alert) });
+      const attempts: Attempt[] = webhooks.map((webhook) => ({ webhook, alert }));
+      if (byMail) attempts.push({ mail: alertMail(alert), type: alert.type });
       return Promise.all(attempts.map((attempt) => tested(alert, attempt)));
     },
   };

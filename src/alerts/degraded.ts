@@ -67,9 +67,9 @@ export function createDegradedAlerts(deps: {
     const alert = makeAlert('redis.degraded', { id: newId(), workspace, atMs }, { since, reason, replica });
     observer.raised(alert.type);
     alertsToWrite.push(alert);
-    for (const webhook of wanting(known, alert.type)) begin(send(alert, { webhook }));
+    for (const webhook of wanting(known, alert.type)) begin(send({ webhook, alert }));
     const mail = mails ? nextMail(alert, atMs) : null;
-    if (mail !== null) begin(send(alert, { mail }));
+    if (mail !== null) begin(send({ mail, type: alert.type }));
   }
 
   function nextMail(alert: Alert, atMs: number): Mail | null {
@@ -84,9 +84,9 @@ export function createDegradedAlerts(deps: {
     return mail;
   }
 
-  async function send(alert: Alert, attempt: Attempt): Promise<void> {
+  async function send(attempt: Attempt): Promise<void> {
     for (let tries = 1; !stopping.signal.aborted; tries += 1) {
-      const { delivery, retryAfterMs } = await deliver(alert, attempt, tries, stopping.signal);
+      const { delivery, retryAfterMs } = await deliver(attempt, tries, stopping.signal);
       deliveriesToWrite.push(delivery);
       if (isUp) begin(write());
       if (delivery.state !== 'retrying') return;

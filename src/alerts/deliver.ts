@@ -2,13 +2,13 @@ import type { AlertWebhook } from '../limits/alert-settings';
 import type { DeliveryOutcome } from '../sends/providers/provider';
 import type { Alert } from './alert';
 import type { AdminMail, Mail } from './mail';
-import type { AlertDelivery, Receiver } from './store';
+import type { AlertDelivery, DeliveredType, Receiver } from './store';
 import type { AlertWebhooks } from './webhooks';
 
 /** Told of attempts to deliver alerts, for the metrics. Must be cheap. */
 export interface AlertObserver {
   /** One attempt was made: `delivered`, `retry` or `failed`; or a mail counts it later: `collected`. */
-  attempted(to: Receiver['to'], type: Alert['type'], outcome: string): void;
+  attempted(to: Receiver['to'], type: DeliveredType, outcome: string): void;
 }
 
 /** What becomes of an attempt: whether to try again, and after how long. */
@@ -18,11 +18,11 @@ export interface Attempted {
   retryAfterMs: number | null;
 }
 
-/** What an attempt is made with: a webhook, or a mail that has been written. */
-export type Attempt = { webhook: AlertWebhook } | { mail: Mail };
+/** What an attempt is made of: an alert for a webhook, or a mail that has been written. */
+export type Attempt = { webhook: AlertWebhook; alert: Alert } | { mail: Mail; type: DeliveredType };
 
-/** Makes one attempt to deliver an alert. @param tries how many, with this one */
-export type DeliverAlert = (alert: Alert, attempt: Attempt, tries: number, signal: AbortSignal) => Promise<Attempted>;
+/** Makes one attempt. @param tries how many, with this one */
+export type DeliverAlert = (attempt: Attempt, tries: number, signal: AbortSignal) => Promise<Attempted>;
 
 /**
  * Makes what makes attempts.
@@ -39,17 +39,18 @@ export function createDeliverAlert(deps: {
 }): DeliverAlert {
   const { webhooks, mail, triesMax, nowMs, observer } = deps;
 
-  return async (alert, attempt, tries, signal) => {
+  return async (attempt, tries, signal) => {
     const receiver = receiverOf(attempt);
     const outcome =
-      'mail' in attempt ? await sendMail(attempt.mail) : await webhooks.post(attempt.webhook, alert, signal);
+      'mail' in attempt ? await sendMail(attempt.mail) : await webhooks.post(attempt.webhook, attempt.alert, signal);
     const again = outcome.kind === 'retry' && tries < triesMax;
     const state = outcome.kind === 'sent' ? 'delivered' : again ? 'retrying' : 'failed';
-    observer.attempted(receiver.to, alert.type, state === 'retrying' ? 'retry' : state);
+    const type = typeOf(attempt);
+    observer.attempted(receiver.to, type, state === 'retrying' ? 'retry' : state);
     const delivery: AlertDelivery = {
       receiver,
-      alertId: alert.data.alert_id,
-      type: alert.type,
+      alertId: 'mail' in attempt ? attempt.mail.id : attempt.alert.data.alert_id,
+      type,
       state,
       atMs: Math.floor(nowMs()),
       tries,
@@ -68,4 +69,8 @@ export function createDeliverAlert(deps: {
 /** Whom an attempt is for. */
 export function receiverOf(attempt: Attempt): Receiver {
   return 'mail' in attempt ? { to: 'mail' } : { to: 'webhook', url: attempt.webhook.url };
+}
+
+function typeOf(attempt: Attempt): DeliveredType {
+  return 'mail' in attempt ? attempt.type : attempt.alert.type;
 }

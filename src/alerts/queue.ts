@@ -141,7 +141,7 @@ export function startAlertWorker(deps: {
   async function post(alert: Alert, receiver: Receiver & { to: 'webhook' }, tries: number): Promise<void> {
     const webhook = (await webhooks()).find(({ url }) => url === receiver.url);
     if (webhook === undefined) return store.noteDelivery(undelivered(alert, receiver, 'dropped'), true);
-    await noted(await deliver(alert, { webhook }, tries, aborting.signal), true);
+    await noted(await deliver({ webhook, alert }, tries, aborting.signal), true);
   }
 
   async function mail(alert: Alert, tries: number): Promise<void> {
@@ -155,7 +155,7 @@ export function startAlertWorker(deps: {
       return store.noteDelivery(undelivered(alert, receiver, 'collected'), true);
     }
     const written = alertMail(alert, { counts: claim.since, lastMs: claim.lastMs });
-    const attempted = await deliver(alert, { mail: written }, tries, aborting.signal);
+    const attempted = await deliver({ mail: written, type: alert.type }, tries, aborting.signal);
     if (attempted.delivery.state === 'failed') await store.releaseMail(subject, id, label);
     await noted(attempted, true);
   }
@@ -165,18 +165,9 @@ export function startAlertWorker(deps: {
     const claim = await store.claimMail(subject, id, '');
     if (claim.kind !== 'send') return;
     const written = collectedMail(workspace, subject, id, { counts: claim.since, lastMs: claim.lastMs });
-    const attempted = await deliver(collectedAlert(subject, id), { mail: written }, tries, aborting.signal);
+    const attempted = await deliver({ mail: written, type: 'collected' }, tries, aborting.signal);
     if (attempted.delivery.state === 'failed') await store.releaseMail(subject, id, '');
     await noted(attempted, false);
-  }
-
-  /** What a mail that counts alerts is delivered as: it is of none of them alone. */
-  function collectedAlert(subject: string, id: string): Alert {
-    return {
-      type: 'alert.test',
-      timestamp: new Date(nowMs()).toISOString(),
-      data: { alert_id: id, workspace, message: subject },
-    };
   }
 
   const worker = new Worker<AlertJob>(

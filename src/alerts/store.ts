@@ -15,11 +15,14 @@ export type Receiver = { to: 'webhook'; url: string } | { to: 'mail' };
  */
 export type DeliveryState = 'delivered' | 'retrying' | 'failed' | 'collected' | 'dropped';
 
+/** What is delivered: an alert, or a mail that counts some. */
+export type DeliveredType = AnyAlertType | 'collected';
+
 /** The last that happened to an alert for one receiver. */
 export interface AlertDelivery {
   receiver: Receiver;
   alertId: string;
-  type: AnyAlertType;
+  type: DeliveredType;
   state: DeliveryState;
   /** When, in epoch milliseconds. */
   atMs: number;

@@ -20,7 +20,7 @@ export function createAlertMetrics(registry: Registry): AlertMetrics {
   });
   const deliveries = createTally(registry, {
     name: 'sendgate_alert_deliveries_total',
-    help: 'Attempts to deliver an alert, by whether to a webhook or by mail, by type and outcome: delivered, retry (it is tried again), failed, or collected (the next mail counts it).',
+    help: 'Attempts to deliver an alert, by whether to a webhook or by mail, by type (collected: a mail that counts some) and outcome: delivered, retry (it is tried again), failed, or collected (the next mail counts it).',
     labelNames: ['to', 'type', 'outcome'],
   });
   // Those that somebody watches are there from the start, at 0.

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import type { CheckRequest } from '../../src/gate/check';
 import { messageTo, startTestGate, type TestGate } from '../support/gate';
 import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
@@ -218,6 +219,47 @@ test('of hundreds of checks at once by several replicas, each alert is there exa
     const seen = all.filter((one) => one.limit === 'user' && one.user === user && one.threshold !== undefined);
     expect(seen.map(({ threshold }) => threshold).sort((a, b) => a! - b!)).toEqual(passed);
   }
+});
+
+test('whatever limits and costs there are, the alerts are those of a plain model', async () => {
+  const percent = fc.integer({ min: 1, max: 100 });
+  const thresholds = fc.uniqueArray(percent, { maxLength: 4 }).map((some) => some.sort((a, b) => a - b));
+  const limit = fc.record({ max: fc.integer({ min: 0, max: 60 }), alert_thresholds: thresholds });
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      ...[limit, limit, fc.array(fc.integer({ min: 1, max: 25 }), { minLength: 1, maxLength: 25 })],
+      async (enforced, shadow, costs) => {
+        run += 1;
+        await t.limit(
+          { id: `enforced-${run}`, per: ['user'], period: 'day', ...enforced },
+          { id: `shadow-${run}`, per: ['user'], period: 'day', mode: 'shadow', ...shadow },
+        );
+        const user = `user-${run}`;
+        const expected: string[] = [];
+        let used = 0;
+        for (const cost of costs) {
+          await t.gate.check(ask(user, { cost }));
+          if (used + cost > enforced.max) {
+            expected.push(`enforced-${run} limit.throttled`);
+            continue;
+          }
+          for (const [name, one] of Object.entries({ enforced, shadow })) {
+            for (const part of one.max === 0 ? [] : one.alert_thresholds) {
+              const isPassed = (use: number) => use * 100 >= part * one.max;
+              if (!isPassed(used) && isPassed(used + cost)) expected.push(`${name}-${run} ${part}`);
+            }
+          }
+          used += cost;
+        }
+        const written = (await alerts()).filter((one) => one.user === user);
+        expect(written.map((one) => `${one.limit} ${one.threshold ?? one.type}`)).toEqual([...new Set(expected)]);
+        await t.remove(`enforced-${run}`);
+        await t.remove(`shadow-${run}`);
+      },
+    ),
+    { numRuns: 60 },
+  );
 });
 
 test('what says that there was an alert goes when its counter does', async () => {

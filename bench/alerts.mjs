@@ -10,6 +10,8 @@ const load = { users: USERS };
 
 /** Each throttled, and logged. */
 const NONE = FIVE_OF_A_USER.map((limit) => ({ ...limit, max: 0 }));
+/** Each throttled by one of them. */
+const ONE_NONE = FIVE_OF_A_USER.map((limit, index) => (index === 0 ? { ...limit, max: 0 } : limit));
 /** Each above its first threshold after a while, and never at the next. */
 const ABOVE = FIVE_OF_A_USER.map((limit) => ({ ...limit, max: 200, mode: 'shadow' }));
 
@@ -27,9 +29,10 @@ export async function benchAlerts({ nodes, redis, generator, rounds, seconds, pr
   for (const [name, limits] of [
     ['below every threshold', FIVE_OF_A_USER],
     ['above one threshold', ABOVE],
-    ['throttled and logged', NONE],
+    ['stopped by one of them and logged', ONE_NONE],
+    ['stopped by all of them and logged', NONE],
   ]) {
-    const key = name.split(' ')[0];
+    const key = name.replaceAll(' ', '-');
     const now = await start(
       `${key}-now`,
       limits.map((limit) => (limits === ABOVE ? withLow(limit) : limit)),

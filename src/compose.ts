@@ -715,8 +715,8 @@ export function composeWorker(
   });
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
-  const providers = composeProviders(config, logger);
   const alertStore = createAlertStore({ redis, scripts, keys, nowMs });
+  const providers = composeProviders(config, logger);
   const alertQueue = openAlertQueue({ redis, keys, onTrouble: trouble });
   const alerting = composeAlertDelivering(config, nowMs, metrics.alerts);
   const stopping = new AbortController();

@@ -51,6 +51,8 @@ export function createDegradedAlerts(deps: {
   /** What is still to be written down. */
   let alertsToWrite: Alert[] = [];
   let deliveriesToWrite: AlertDelivery[] = [];
+  /** One after the other, so that what was last is written last. */
+  let writing: Promise<void> = Promise.resolve();
 
   function begin(work: Promise<void>): void {
     const caught = work.catch(observer.failed);
@@ -88,10 +90,15 @@ export function createDegradedAlerts(deps: {
     for (let tries = 1; !stopping.signal.aborted; tries += 1) {
       const { delivery, retryAfterMs } = await deliver(attempt, tries, stopping.signal);
       deliveriesToWrite.push(delivery);
-      if (isUp) begin(write());
+      if (isUp) writeSoon();
       if (delivery.state !== 'retrying') return;
       await pause(Math.max(retryAfterMs ?? 0, pauseMs(tries, backoff, random())), stopping.signal);
     }
+  }
+
+  function writeSoon(): void {
+    writing = writing.then(write).catch(observer.failed);
+    begin(writing);
   }
 
   /** Writes down what can be. What cannot is kept for the next time. */
@@ -120,7 +127,7 @@ export function createDegradedAlerts(deps: {
       if (stopping.signal.aborted) return;
       const wasUp = isUp;
       isUp = answers;
-      if (answers) begin(write());
+      if (answers) writeSoon();
       else if (wasUp) tell(reason);
     },
     async stop() {

@@ -38,6 +38,8 @@ const CONCURRENCY = 8;
 /** A fault that is not a receiver's is tried again after this, in milliseconds, without end. */
 const FAULT_RETRY_MS = 5_000;
 const FAULT_ATTEMPTS = 1_000_000;
+/** After how long what a mail that could not be sent would have told is mailed, if it can be then, in milliseconds. */
+const MAIL_LATER_MS = 3_600_000;
 const LOCK_MS = 30_000;
 const STALLED_EVERY_MS = 4_000;
 const STALLED_MAX = Number.MAX_SAFE_INTEGER;
@@ -156,8 +158,14 @@ export function startAlertWorker(deps: {
     }
     const written = alertMail(alert, { counts: claim.since, lastMs: claim.lastMs });
     const attempted = await deliver({ mail: written, type: alert.type }, tries, aborting.signal);
-    if (attempted.delivery.state === 'failed') await store.releaseMail(subject, id, label);
+    if (attempted.delivery.state === 'failed') await mailLater(subject, id, label);
     await noted(attempted, true);
+  }
+
+  /** Keeps what a mail that could not be sent would have told for the next one, which is not long in coming. */
+  async function mailLater(subject: string, id: string, label: string): Promise<void> {
+    await store.releaseMail(subject, id, label);
+    await queue.collect(subject, Math.floor(nowMs()) + MAIL_LATER_MS, nowMs());
   }
 
   async function mailCollected(subject: string, id: string, tries: number): Promise<void> {
@@ -166,7 +174,7 @@ export function startAlertWorker(deps: {
     if (claim.kind !== 'send') return;
     const written = collectedMail(workspace, subject, id, { counts: claim.since, lastMs: claim.lastMs });
     const attempted = await deliver({ mail: written, type: 'collected' }, tries, aborting.signal);
-    if (attempted.delivery.state === 'failed') await store.releaseMail(subject, id, '');
+    if (attempted.delivery.state === 'failed') await mailLater(subject, id, '');
     await noted(attempted, false);
   }
 

@@ -377,6 +377,10 @@ describe('a mail', () => {
     await check('ann');
     await until(async () => (await states()).flat().includes('failed 2'));
     expect((await deliveries())[0]![0]!.error).toContain('550');
+    // Without another alert, what it would have told is mailed in an hour.
+    const queue = openAlertQueue({ redis: t.redis, keys: t.keys, onTrouble: () => undefined });
+    stops.push(() => queue.close());
+    await until(async () => (await queue.depth()) === 1);
     await check('bob');
     await until(() => server.mails.length === 1);
     expect(server.mails[0]!.text).toContain('- 1 × throttled\n');

@@ -10,7 +10,7 @@ const API_KEY = 'a-key-for-measurements-only';
 const headers = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' };
 
 function start(node, script, args, env) {
-  const child = spawn(node, ['--require', here('report-cpu.cjs'), script, ...args], {
+  const child = spawn(node, ['--require', here('report-cpu.cjs'), here(script), ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
@@ -34,15 +34,15 @@ function start(node, script, args, env) {
 
 /** Starts one of bench/servers. */
 export async function startServer(node, script, args = [], env = {}) {
-  const server = start(node, here(`servers/${script}`), args, env);
+  const server = start(node, `servers/${script}`, args, env);
   const [{ port }] = await once(server.child, 'message');
   return { ...server, url: `http://127.0.0.1:${port}` };
 }
 
-/** Starts Sendgate's API as an operator would, with an API key, and puts limits in force. @param cli of another build */
-export async function startSendgate(node, { redisUrl, workspace, limits, cli = here('../dist/cli.js'), env = {} }) {
+/** Starts Sendgate's API as an operator would, with an API key, and puts limits in force. */
+export async function startSendgate(node, { redisUrl, workspace, limits, env = {} }) {
   const port = await freePort();
-  const server = start(node, cli, ['api'], {
+  const server = start(node, '../dist/cli.js', ['api'], {
     REDIS_URL: redisUrl,
     PORT: String(port),
     SENDGATE_WORKSPACE: workspace,
@@ -82,7 +82,7 @@ export async function startSendgate(node, { redisUrl, workspace, limits, cli = h
 
 /** Starts the load generator. */
 export function startLoadGenerator() {
-  const { child, stop } = start(process.execPath, here('load.mjs'), [], {});
+  const { child, stop } = start(process.execPath, 'load.mjs', [], {});
   return {
     stop,
     /** Sends a load for some seconds over so many connections. @throws Error when anything was not answered 2xx */

@@ -13,7 +13,7 @@
 -- ARGV[3] log_ms    how long what log entries refer to is kept: longer than they are
 -- ARGV[4] hold_ms   how long a message is held for want of room, at most
 -- ARGV[5] grace_ms  how long after its window's end a counter expires
--- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a sixth part {defers...}: 1 for a counter whose limit defers
+-- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a seventh part {defers...}: 1 for a counter whose limit defers
 -- ARGV[7] messages  JSON: [message...], see lib/decision, with more parts: 11 the attempt that it is at now (0 for a new
 --                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the place of its
 --                     request among the texts of new messages, which its shared payload follows, 15 that of its
@@ -25,7 +25,7 @@
 -- ARGV[8] only      a counter, without "c:": once a message is held by it, those behind it are not decided. Or ''
 -- ARGV[9] audit_max the most events that the trail keeps, about
 -- ARGV[10...]       for each shape, what is kept of its limits, a text without a newline, what it is kept under (the text is
---                   '' when it should be kept already), and what an alert tells of them; then the texts of new messages,
+--                   '' when it should be kept already), and of their alerts, see lib/decision; then the texts of new messages,
 --                   by their places from 1
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
@@ -67,6 +67,11 @@ local prefix = string.sub(log, 1, -4)
 local TEXTS_OF_SHAPE = 3
 local function alerts_text(shape)
   return ARGV[FIRST_TEXT + TEXTS_OF_SHAPE * shape - 1]
+end
+local function limits_text(shape)
+  local first = FIRST_TEXT + TEXTS_OF_SHAPE * (shape - 1)
+  -- Looked for before anything is counted: see limits_of.
+  return ARGV[first] ~= '' and ARGV[first] or redis.call('GET', prefix .. 'l:x:' .. ARGV[first + 1])
 end
 
 -- @include lib/alerts
@@ -240,7 +245,7 @@ local function decide(message)
         status, code = 'ENQUEUED', 1
         enqueue(message[13], id, attempt)
       else
-        local _, _, expire_at, most, _, defers = unpack(shapes[shape])
+        local _, _, expire_at, most, _, _, defers = unpack(shapes[shape])
         since = state and state.hs ~= '' and tonumber(state.hs) or now
         status, code = 'DELAYED', 11
         for _, i in ipairs(exceeded) do

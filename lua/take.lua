@@ -13,8 +13,8 @@
 -- ARGV[3] log_ms    how long what log entries refer to is kept: longer than they are
 -- ARGV[4] shapes    JSON: [shape...], see lib/decision
 -- ARGV[5] messages  JSON: [message...], see lib/decision
--- ARGV[6...]        for each shape, what records and the log keep of its limits, a text without a newline, and what an alert
---                   tells of them
+-- ARGV[6...]        for each shape, what records and the log keep of its limits, a text without a newline, and of their
+--                   alerts, see lib/decision
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
 -- The reply for a message is one of

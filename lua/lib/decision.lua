@@ -1,10 +1,13 @@
 -- What every script that decides shares. The script that includes it has included lib/clock, lib/config and lib/alerts, and
--- has named config, items, changes_key, version, shapes, and alerts_text(shape): what an alert tells of its limits.
+-- has named config, items, changes_key, version, shapes and prefix, as of lib/log; limits_text(shape), what is kept of its
+-- limits; and alerts_text(shape): in its first line, by counter, the ids of the limits that may throttle, '-' where there is
+-- none; in the second, by limit, its thresholds in percent, '80,100', or '-'.
 --
 -- A message is {shape, flags, deadline_ms, cost, user, account, topic, channel, id, account_revision, ...}: `shape`
 -- counts from 1; `cost` is a text; an absent user, account, topic, channel or id is ''.
--- A shape is {from, to, {expire_at_ms...}, {most...}, {{use...}...}, ...}: [from, to) is when the plan holds; for each
--- counter, when it expires, the most that it may reach, -1 for any, and the uses that pass a threshold, rising, one at least.
+-- A shape is {from, to, {expire_at_ms...}, {most...}, {first...}, {more...}, ...}: [from, to) is when the plan holds; for each
+-- counter, when it expires, the most that it may reach, -1 for any, the first use that passes a threshold, and the others
+-- that do, as many for each counter.
 
 local EXEMPT, ACCOUNT, MEMBER, ANY_TIME = 2, 16, 32, 64
 local MOST_CHANGES = 200
@@ -52,18 +55,46 @@ local function refuse_plan(message, account_key)
   end
 end
 
--- What alerts tell of the limits of shapes, read when there is the first.
-local alerted = {}
-local function alerted_limits(shape)
-  if not alerted[shape] then
-    alerted[shape] = cjson.decode(string.match(alerts_text(shape), '\n(.*)'))
+-- Adds the alerts of one counter of a message, the index-th, that there was none of: that its use has risen from `before` and
+-- passed a threshold, or, with `before` nil, that its limit had no room; `held` is whether the message waits for it. Seldom
+-- called, and never for nothing: see `take_room` and `alert_of_want`.
+local function alert_of_counter(message, index, counter, before, used, held)
+  local shape = message[1]
+  local percents = string.gmatch(string.match(alerts_text(shape), '\n(.*)'), '%S+')
+  local suffix = ':' .. string.sub(counter, #prefix + 3)
+  local function add(type, limit, mark, field, value)
+    local key = prefix .. 'n:l:' .. limit[1] .. ':' .. mark .. suffix
+    if redis.call('SET', key, '1', 'NX', 'PXAT', shapes[shape][3][index]) then
+      redis.call('XADD', prefix .. 'alerts', 'MAXLEN', '~', ALERTS_MAX, '*', 'type', type, 'limit', cjson.encode(limit),
+        'used', string.format('%.0f', used), field, value,
+        'user', message[5], 'account', message[6], 'topic', message[7], 'channel', message[8])
+    end
   end
-  return alerted[shape]
+  for _, limit in ipairs(cjson.decode(limits_text(shape))) do
+    local _, _, _, max, _, _, mode, place = unpack(limit)
+    local own = percents()
+    if place + 1 == index then
+      if before then
+        for percent in string.gmatch(own, '%d+') do
+          local use = math.ceil(max * tonumber(percent) / 100)
+          if before < use and used >= use then
+            add('limit.threshold', limit, percent, 'threshold', percent)
+          end
+        end
+      elseif mode == 'enforce' then
+        -- A shadow limit may share the counter, and stops nothing.
+        add('limit.throttled', limit, 't', 'held', held and '1' or '0')
+      end
+    end
+  end
 end
 
--- The ids of the limits of shapes that may throttle, by counter, '-' where there is none.
-local throttling = {}
-local function throttling_limits(shape)
+-- Adds the alerts of the limits that had no room for a message, whose counters are KEYS[first...]. Nearly always there was one
+-- of each already, which has to cost little: a limit without room is met again and again.
+local throttling
+local function alert_of_want(message, first, exceeded, used, held)
+  local shape, marks = message[1], {}
+  throttling = throttling or {}
   local ids = throttling[shape]
   if not ids then
     ids = {}
@@ -72,40 +103,12 @@ local function throttling_limits(shape)
     end
     throttling[shape] = ids
   end
-  return ids
-end
-
--- Adds the alerts of a counter, the index-th of its message, whose use has risen. Seldom called: see `take_room`.
-local function alert_of_use(message, index, counter, before, used)
-  for _, limit in ipairs(alerted_limits(message[1])) do
-    if limit[1] == index then
-      for i, use in ipairs(limit[4]) do
-        if before < use and used >= use then
-          local percent = string.format('%.0f', limit[3][i])
-          alert_of_limit('limit.threshold', limit, percent, counter, shapes[message[1]][3][index], used, message,
-            'threshold', percent)
-        end
-      end
-    end
-  end
-end
-
--- Adds the alerts of the limits that had no room for a message, whose counters are KEYS[first...]. `held` is whether it waits
--- for room. Nearly always there was one of each already, which has to cost little: a limit without room is met again and again.
-local function alert_of_want(message, first, exceeded, used, held)
-  local ids, marks = throttling_limits(message[1]), {}
   for i, index in ipairs(exceeded) do
-    marks[i] = alert_mark(ids[index], 't', KEYS[first + index - 1])
+    marks[i] = prefix .. 'n:l:' .. ids[index] .. ':t:' .. string.sub(KEYS[first + index - 1], #prefix + 3)
   end
-  if redis.call('EXISTS', unpack(marks)) == #marks then
-    return
-  end
-  for _, limit in ipairs(alerted_limits(message[1])) do
+  if redis.call('EXISTS', unpack(marks)) < #marks then
     for _, index in ipairs(exceeded) do
-      if limit[1] == index and limit[2] == ids[index] then
-        alert_of_limit('limit.throttled', limit, 't', KEYS[first + index - 1], shapes[message[1]][3][index], used[index],
-          message, 'held', held and '1' or '0')
-      end
+      alert_of_counter(message, index, KEYS[first + index - 1], nil, used[index], held)
     end
   end
 end
@@ -118,7 +121,7 @@ local function take_room(message, first, last, dry)
   if counters == 0 then
     return used
   end
-  local _, _, expire_at, most, alert_uses = unpack(shapes[message[1]])
+  local _, _, expire_at, most, alert_first, alert_more = unpack(shapes[message[1]])
   -- The cost goes on to Redis as the text that it came as: a number would be printed anew for each counter.
   local cost_text = message[4]
   local cost = tonumber(cost_text)
@@ -143,15 +146,17 @@ local function take_room(message, first, last, dry)
       redis.call('SET', key, cost_text, 'PXAT', expire_at[i])
     end
     local before = used[i]
-    used[i] = before + cost
+    local after = before + cost
+    used[i] = after
     -- Most uses are below every threshold, and cost no more than this.
-    local uses = alert_uses[i]
-    if used[i] >= uses[1] then
-      for _, use in ipairs(uses) do
-        if before < use and used[i] >= use then
-          alert_of_use(message, i, key, before, used[i])
-          break
-        end
+    if after >= alert_first[i] then
+      local passes = before < alert_first[i]
+      local thresholds = #alert_more / counters
+      for place = (i - 1) * thresholds + 1, i * thresholds do
+        passes = passes or (before < alert_more[place] and after >= alert_more[place])
+      end
+      if passes then
+        alert_of_counter(message, i, key, before, after)
       end
     end
   end

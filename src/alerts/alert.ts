@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ALERT_TYPES } from '../limits/alert-settings';
 import { DIMENSIONS, PERIODS } from '../limits/limit';
 import { entryMs, type StreamEntry } from '../log/stream';
-import type { AlertedLimit } from '../store/shapes';
+import { decodeAlertedLimit } from '../store/shapes';
 
 /** What a test alert is called, which everybody gets whatever it asked for. */
 export const TEST_TYPE = 'alert.test';
@@ -140,18 +140,20 @@ export function alertOf(workspace: string, { id: entryId, fields }: StreamEntry)
 }
 
 function limitData({ limit = '', used, user, account, topic, channel }: StreamEntry['fields']) {
-  const { start_ms, end_ms, max, ...told } = JSON.parse(limit) as AlertedLimit;
+  const { id, per, period, max, startMs, endMs, mode } = decodeAlertedLimit(limit);
   const values = { user_id: user, account_id: account, topic_id: topic, channel };
   const counted = { user_id: 'user', account_id: 'account', topic_id: 'topic', channel: 'channel' } as const;
   // Of a message only what the counter is of: whose message it was that passed a threshold of all is a matter of chance.
-  const names = (Object.keys(counted) as (keyof typeof counted)[]).filter((name) => told.per.includes(counted[name]));
+  const names = (Object.keys(counted) as (keyof typeof counted)[]).filter((name) => per.includes(counted[name]));
   return {
-    ...told,
-    per: [...told.per],
+    limit_id: id,
+    per: [...per],
+    period,
     max: max!,
+    mode,
     ...Object.fromEntries(names.map((name) => [name, values[name]])),
-    window_start: instant(start_ms),
-    resets_at: instant(end_ms),
+    window_start: instant(startMs),
+    resets_at: instant(endMs),
     used: Number(used),
   };
 }

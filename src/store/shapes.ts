@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { thresholdUse } from '../limits/alert-settings';
 import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
 import { alertUsesOf, roomOf, type Shape } from '../limits/plan';
@@ -21,7 +20,7 @@ export interface EncodedShape {
   limitsText: string;
   /** What the log keeps that under: as `keep_limits` in lua/lib/log.lua makes it. */
   limitsHash: string;
-  /** What an alert tells of its limits, as lua/lib/alerts.lua reads it. */
+  /** What is needed of its limits once there is an alert. */
   alertsText: string;
   /** The names of its counters but for the values that they count. */
   counterPrefixes: string[];
@@ -51,8 +50,7 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
     shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
     most,
-    // A counter without a threshold has one that no use reaches.
-    alertUsesOf(shape).map((uses) => (uses.length === 0 ? [Number.MAX_SAFE_INTEGER] : uses)),
+    ...encodeAlertUses(shape),
   ];
   const limitsText = encodeLimits(shape);
   return {
@@ -113,33 +111,31 @@ function encodeLimits(shape: Shape): string {
   );
 }
 
-/** A limit as an alert about it tells it: the object that is in the alert's entry. */
-export interface AlertedLimit {
-  limit_id: string;
-  per: LimitView['per'];
-  period: LimitView['period'];
-  max: number | null;
-  start_ms: number;
-  end_ms: number;
-  mode: LimitView['mode'];
+/**
+ * The uses that pass a threshold: the first of each counter, and in one list the others, as many for each counter. Those that
+ * are wanting no use ever reaches.
+ */
+function encodeAlertUses(shape: Shape): [first: number[], more: number[]] {
+  const uses = alertUsesOf(shape);
+  const most = Math.max(1, ...uses.map(({ length }) => length));
+  const padded = uses.map((one) => [...one, ...new Array<number>(most - one.length).fill(Number.MAX_SAFE_INTEGER)]);
+  return [padded.map(([first]) => first!), padded.flatMap(([, ...more]) => more)];
 }
 
-/**
- * The limits of a shape for alerts. In the first line, by counter, the ids of those that may throttle, `-` where there is none.
- * Then JSON: of each limit its counter, from 1; its id; its thresholds in percent, and as uses; and what an alert
- * tells of it, as a text that the script hands on as it is.
- */
+/** What of a shape's alerts is needed once there is one, as lua/lib/decision.lua reads it. */
 function encodeAlerts({ limits, counters }: Shape): string {
   const throttling = counters.map(() => '-');
   for (const { limit, counter } of limits) {
     if (limit.mode === 'enforce' && limit.max !== null) throttling[counter] = limit.id;
   }
-  const told = limits.map(({ limit, view: { id, per, period, max, startMs, endMs, mode }, counter, thresholds }) => {
-    const about: AlertedLimit = { limit_id: id, per, period, max, start_ms: startMs, end_ms: endMs, mode };
-    const uses = thresholds.map((percent) => thresholdUse(limit.max!, percent));
-    return [counter + 1, id, thresholds, uses, JSON.stringify(about)];
-  });
-  return `${throttling.join(' ')}\n${JSON.stringify(told)}`;
+  return `${throttling.join(' ')}\n${limits.map(({ thresholds }) => thresholds.join(',') || '-').join(' ')}`;
+}
+
+/** Reads what an alert keeps of its limit. */
+export function decodeAlertedLimit(text: string): LimitView {
+  const [limit] = decodeLimits(`[${text}]`) as [RecordedLimit];
+  // To Lua's cjson an empty list is an empty object.
+  return Array.isArray(limit.per) ? limit : { ...limit, per: [] };
 }
 
 /** Reads what a record or the log keeps of the limits that a message was held against. */

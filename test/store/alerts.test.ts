@@ -38,7 +38,7 @@ async function alerts(): Promise<Written[]> {
     for (let index = 0; index < flat.length; index += 2) fields[flat[index]!] = flat[index + 1]!;
     return {
       type: fields.type!,
-      limit: fields.limit === undefined ? undefined : JSON.parse(fields.limit).limit_id,
+      limit: fields.limit === undefined ? undefined : JSON.parse(fields.limit)[0],
       threshold: fields.threshold === undefined ? undefined : Number(fields.threshold),
       used: Number(fields.used),
       user: fields.user,

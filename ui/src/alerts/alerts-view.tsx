@@ -7,7 +7,7 @@ import { Answered } from '../frame/trouble';
 import { Foreign, visible } from '../show/foreign';
 import { Instant } from '../show/instant';
 import { AlertSettings } from './alert-settings';
-import { alertWords, stateWords, TYPE_WORDS, whoseWords } from './alert-words';
+import { alertWords, stateWords, whoseWords } from './alert-words';
 
 /** What Sendgate has told of by itself, and to whom. */
 export function AlertsView() {
@@ -91,10 +91,11 @@ function AlertTable({ items }: { items: AlertsPage['items'] }) {
                 <Text size="sm" fw={500} className="foreign">
                   {visible(alertWords(alert))}
                 </Text>
-                <Text size="xs" c="dimmed" component="div">
-                  {TYPE_WORDS[alert.type]}
-                  {whoseWords(alert) !== '' && <Foreign text={whoseWords(alert)} />}
-                </Text>
+                {whoseWords(alert) !== '' && (
+                  <Text size="xs" c="dimmed" component="div">
+                    <Foreign text={whoseWords(alert)} />
+                  </Text>
+                )}
               </Table.Td>
               <Table.Td className="foreign">
                 {deliveries.length === 0 && (

@@ -320,7 +320,7 @@ test('the example is valid', async () => {
     expect(limits.map(({ limit }) => limit.per)).toContainEqual(scope);
   }
   expect(await validateCommand({ stdin: process.stdin }, path)).toEqual({
-    stdout: `${path} is valid: 10 limits, and settings: timezone, week_start, exempt_topics\n`,
+    stdout: `${path} is valid: 10 limits, and settings: timezone, week_start, exempt_topics, alert_thresholds\n`,
     stderr: '',
     exitCode: 0,
   });

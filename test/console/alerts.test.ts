@@ -134,7 +134,13 @@ test('a key that may only read sees all of it and can change, or send, nothing',
     REDIS_URL: sharedRedisUrl(),
     SENDGATE_WORKSPACE: workspace,
   });
-  await open(/sg_\S+/.exec(stdout)![0]);
+  const key = /sg_\S+/.exec(stdout)![0];
+  // A process learns of a key that was made from the command line within a moment.
+  await until(async () => {
+    const { ok } = await fetch(`${server.url}/settings`, { headers: { authorization: `Bearer ${key}` } });
+    return ok;
+  });
+  await open(key);
   await page.getByText('You see who is told.').waitFor();
   await page.getByLabel('URL').waitFor();
   await expect(page.getByLabel('URL').isDisabled()).resolves.toBe(true);

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { benchAlerts } from './alerts.mjs';
 import { benchBatch } from './batch.mjs';
 import { benchChecks } from './checks.mjs';
 import { benchConsole } from './console.mjs';
@@ -27,13 +28,17 @@ const PARTS = {
   simulate: benchSimulate,
   console: benchConsole,
 };
+/** What needs another build to compare with, and so runs only when it is named. */
+const ON_DEMAND = { alerts: benchAlerts };
 
 const numbers = (text) => text.split(',').map(Number);
 const { NODE_BINARIES, BENCH_ROUNDS, BENCH_SECONDS, BENCH_CONNECTIONS, BENCH_USERS } = process.env;
 const chosen = process.argv.slice(2);
-const unknown = chosen.filter((part) => !(part in PARTS));
+const unknown = chosen.filter((part) => !(part in PARTS) && !(part in ON_DEMAND));
 if (unknown.length > 0) {
-  console.error(`There is no part ${unknown.join(', ')}: choose from ${Object.keys(PARTS).join(', ')}.`);
+  console.error(
+    `There is no part ${unknown.join(', ')}: choose from ${Object.keys({ ...PARTS, ...ON_DEMAND }).join(', ')}.`,
+  );
   process.exit(2);
 }
 if (!existsSync(fileURLToPath(new URL('../dist/cli.js', import.meta.url)))) {
@@ -66,6 +71,7 @@ console.log(
     `${settings.rounds} rounds of ${settings.seconds} s; figures are medians, in brackets the least and the most`,
   ].join('\n'),
 );
+for (const name of chosen.filter((part) => part in ON_DEMAND)) console.log(`\n${await ON_DEMAND[name](settings)}`);
 for (const [name, bench] of Object.entries(PARTS)) {
   if (chosen.length === 0 || chosen.includes(name)) console.log(`\n${await bench(settings)}`);
 }

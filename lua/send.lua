@@ -13,7 +13,7 @@
 -- ARGV[3] log_ms    how long what log entries refer to is kept: longer than they are
 -- ARGV[4] hold_ms   how long a message is held for want of room, at most
 -- ARGV[5] grace_ms  how long after its window's end a counter expires
--- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a fifth part {defers...}: 1 for a counter whose limit defers
+-- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a seventh part {defers...}: 1 for a counter whose limit defers
 -- ARGV[7] messages  JSON: [message...], see lib/decision, with more parts: 11 the attempt that it is at now (0 for a new
 --                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the place of its
 --                     request among the texts of new messages, which its shared payload follows, 15 that of its
@@ -24,8 +24,9 @@
 --                     it, as JSON
 -- ARGV[8] only      a counter, without "c:": once a message is held by it, those behind it are not decided. Or ''
 -- ARGV[9] audit_max the most events that the trail keeps, about
--- ARGV[10...]       for each shape, what is kept of its limits, a text without a newline, and what it is kept under (the
---                   text is '' when it should be kept already); then the texts of new messages, by their places from 1
+-- ARGV[10...]       for each shape, what is kept of its limits, a text without a newline, what it is kept under (the text is
+--                   '' when it should be kept already), and of their alerts, see lib/decision; then the texts of new messages,
+--                   by their places from 1
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
 -- The reply for a message is one of
@@ -42,6 +43,7 @@
 --   {13, status}          it is not, or no longer, to be decided at this attempt
 --   {14}                  not decided, behind one that is held by `only`
 --   {15}                  what is kept of its limits is not kept any more: the text has to come along
+-- Alerts are added beside: see lib/alerts.
 -- Of 4 to 10 and 13 to 15 nothing was counted or written.
 
 -- @include lib/clock
@@ -62,11 +64,22 @@ local only, audit_max = ARGV[8], ARGV[9]
 local FIRST_TEXT = 10
 local prefix = string.sub(log, 1, -4)
 
+local TEXTS_OF_SHAPE = 3
+local function alerts_text(shape)
+  return ARGV[FIRST_TEXT + TEXTS_OF_SHAPE * shape - 1]
+end
+local function limits_text(shape)
+  local first = FIRST_TEXT + TEXTS_OF_SHAPE * (shape - 1)
+  -- Looked for before anything is counted: see limits_of.
+  return ARGV[first] ~= '' and ARGV[first] or redis.call('GET', prefix .. 'l:x:' .. ARGV[first + 1])
+end
+
+-- @include lib/alerts
 -- @include lib/decision
 
 local now_text = string.format('%.0f', now)
 
-local FIRST_NEW_TEXT = FIRST_TEXT + 2 * #shapes
+local FIRST_NEW_TEXT = FIRST_TEXT + TEXTS_OF_SHAPE * #shapes
 local function text_at(place)
   return ARGV[FIRST_NEW_TEXT - 1 + place]
 end
@@ -77,7 +90,8 @@ local function limits_of(shape)
   local hash = limits[shape]
   if hash == nil then
     local text
-    text, hash = ARGV[FIRST_TEXT + 2 * shape - 2], ARGV[FIRST_TEXT + 2 * shape - 1]
+    local first = FIRST_TEXT + TEXTS_OF_SHAPE * (shape - 1)
+    text, hash = ARGV[first], ARGV[first + 1]
     local key = prefix .. 'l:x:' .. hash
     if text ~= '' then
       redis.call('SET', key, text, 'PX', log_ms)
@@ -232,7 +246,7 @@ local function decide(message)
         status, code = 'ENQUEUED', 1
         enqueue(message[13], id, attempt)
       else
-        local _, _, expire_at, most, defers = unpack(shapes[shape])
+        local _, _, expire_at, most, _, _, defers = unpack(shapes[shape])
         since = state and state.hs ~= '' and tonumber(state.hs) or now
         status, code = 'DELAYED', 11
         for _, i in ipairs(exceeded) do
@@ -240,6 +254,7 @@ local function decide(message)
             status, code = 'THROTTLED', 2
           end
         end
+        alert_of_want(message, first_counter, exceeded, used, code == 11)
         if code == 11 then
           holders = {}
           for _, i in ipairs(exceeded) do

@@ -13,7 +13,8 @@
 -- ARGV[3] log_ms    how long what log entries refer to is kept: longer than they are
 -- ARGV[4] shapes    JSON: [shape...], see lib/decision
 -- ARGV[5] messages  JSON: [message...], see lib/decision
--- ARGV[6...]        for each shape, what records and the log keep of its limits: a text without a newline
+-- ARGV[6...]        for each shape, what records and the log keep of its limits, a text without a newline, and of their
+--                   alerts, see lib/decision
 --
 -- Replies {time_ms, changes or {}, reply for each message...}; `changes` as of config_changes, when it was stale.
 -- The reply for a message is one of
@@ -24,6 +25,7 @@
 --   {5}                   conflict: the id was accepted with other content
 --   {6}, {7, ...}, {8}    it has to be planned again: see refuse_plan in lib/decision
 --   {9}                   late: the deadline has passed
+-- Alerts are added beside: see lib/alerts.
 -- Of 5 to 9 nothing was counted; with LOG_ALL, 4 and 5 leave a mark in the log.
 
 -- @include lib/clock
@@ -38,13 +40,21 @@ local shapes, messages = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local FIRST_TEXT = 6
 local prefix = string.sub(log, 1, -4)
 
+local function limits_text(shape)
+  return ARGV[FIRST_TEXT + 2 * shape - 2]
+end
+local function alerts_text(shape)
+  return ARGV[FIRST_TEXT + 2 * shape - 1]
+end
+
+-- @include lib/alerts
 -- @include lib/decision
 
 local kept = {}
 local function write_log(status, message, used)
   local shape = message[1]
   if not kept[shape] then
-    kept[shape] = keep_limits(prefix, ARGV[FIRST_TEXT - 1 + shape], log_ms)
+    kept[shape] = keep_limits(prefix, limits_text(shape), log_ms)
   end
   local id = message[9]
   local ref = redis.call('XADD', log, '*', 'status', status, 'id', id, 'user', message[5], 'account', message[6],
@@ -121,6 +131,7 @@ local function decide(message)
     if dry then
       return { 2, unpack(used) }
     end
+    alert_of_want(message, first_counter, exceeded, used, false)
     local reply = { 2, unpack(used) }
     reply[#reply + 1] = write_log('THROTTLED', message, used)
     return reply
@@ -128,7 +139,7 @@ local function decide(message)
   if not dry then
     if record_key then
       local record = 'A\n' .. content .. '\n' .. string.format('%.0f', now) .. '\n'
-        .. table.concat(used, ',') .. '\n' .. ARGV[FIRST_TEXT - 1 + message[1]] .. (has(flags, LOG_ALL) and '\nL' or '')
+        .. table.concat(used, ',') .. '\n' .. limits_text(message[1]) .. (has(flags, LOG_ALL) and '\nL' or '')
       redis.call('SET', record_key, record, 'PX', record_ms)
     end
     if has(flags, LOG_ALL) then

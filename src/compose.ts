@@ -1,8 +1,17 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
+import { hostname } from 'node:os';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { createKeyRing, type Schedule } from './access/key-ring';
 import { type AccessMode, accessMode, accessModeWords } from './access/mode';
+import { createAlerts } from './alerts/alerts';
+import { createDegradedAlerts } from './alerts/degraded';
+import { type AlertObserver, createDeliverAlert, type DeliverAlert } from './alerts/deliver';
+import { type AdminMail, createAdminMail } from './alerts/mail';
+import { type AlertWorker, openAlertQueue, startAlertWorker } from './alerts/queue';
+import { type AlertRelay, startAlertRelay } from './alerts/relay';
+import { createAlertStore } from './alerts/store';
+import { createAlertWebhooks } from './alerts/webhooks';
 import { type Config, configuredProviders, routingOf } from './config';
 import { createDegradedAnswers } from './gate/degraded';
 import { createGate } from './gate/gate';
@@ -143,13 +152,20 @@ async function drainWithin(listener: Listener, drainMs: number, logger: Logger):
   clearTimeout(timer);
 }
 
-/** Writes when Redis begins and ceases to answer, and why. */
-function watchRedis(redis: RedisClient, link: Link, logger: Logger, awayWords: string): Pulse {
+/** Writes when Redis begins and ceases to answer, and why. @param onChange told so too, with why in words */
+function watchRedis(
+  redis: RedisClient,
+  link: Link,
+  logger: Logger,
+  awayWords: string,
+  onChange: (beats: boolean, reason: string) => void = () => undefined,
+): Pulse {
   let seen = false;
   return startPulse({
     redis,
     link,
     onChange(beats, error) {
+      onChange(beats, redisWords(error) ?? 'it does not answer');
       if (beats) logger.info(seen ? 'Redis answers again.' : 'Redis answers.');
       else if (redisAdvice(error) !== null) {
         logger.error(`Redis cannot be used: ${redisAdvice(error)}`, { reason: redisWords(error) });
@@ -362,6 +378,32 @@ function composeProviders(config: Config, logger: Logger, phoneOf: PhoneOf): Map
   return new Map(providers.map((provider) => [provider.name, provider]));
 }
 
+/** What alerts are delivered with. */
+interface AlertDelivering {
+  mail: AdminMail | null;
+  /** Makes what makes attempts. @param triesMax after how many it is given up */
+  deliver(triesMax: number): DeliverAlert;
+  close(): Promise<void>;
+}
+
+function composeAlertDelivering(config: Config, nowMs: () => number, observer: AlertObserver): AlertDelivering {
+  const { smtpUrl, alertMailFrom, alertMailTo, webhookTimeoutMs: timeoutMs, allowPrivateTargets } = config;
+  // With one of the three there are all: see contradictionsIn.
+  const mail = smtpUrl === null ? null : createAdminMail({ url: smtpUrl, from: alertMailFrom!, to: alertMailTo! });
+  const webhooks = createAlertWebhooks({ timeoutMs, allowPrivateTargets, nowMs: Date.now });
+  return {
+    mail,
+    deliver: (triesMax) => createDeliverAlert({ webhooks, mail, triesMax, nowMs, observer }),
+    async close() {
+      mail?.close();
+      await webhooks.close();
+    },
+  };
+}
+
+/** The id of an alert that no script has made. */
+const newAlertId = () => `al_${randomBytes(12).toString('hex')}`;
+
 /** A service in two steps: what must be there before Redis is, and what needs Redis. */
 interface TwoStepService extends Service {
   /** @throws Refusal */
@@ -499,7 +541,34 @@ export function composeApi(
   }
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
 
-  const pulse = watchRedis(redis, link, logger, 'checks are answered by the on_redis_down of their limits.');
+  const alertStore = createAlertStore({ redis, scripts, keys, nowMs });
+  const alerting = composeAlertDelivering(config, nowMs, metrics.alerts);
+  const degradedAlerts = createDegradedAlerts({
+    workspace: config.workspace,
+    replica: `${hostname()}:${process.pid}`,
+    webhooks: () => configuration.planner()?.configuration.settings.alert_webhooks ?? null,
+    mails: alerting.mail !== null,
+    deliver: alerting.deliver(config.tries),
+    store: alertStore,
+    backoff: { firstMs: config.retryFirstMs, mostMs: config.retryMaxMs },
+    newId: newAlertId,
+    nowMs,
+    random: Math.random,
+    pause: (ms, signal) => delay(ms, undefined, { ref: false, signal }).catch(() => undefined),
+    observer: {
+      raised: metrics.alerts.raised,
+      failed(error) {
+        if (redisFailureReason(error) === null) logger.error('An alert could not be sent.', { error });
+      },
+    },
+  });
+  const pulse = watchRedis(
+    redis,
+    link,
+    logger,
+    'checks are answered by the on_redis_down of their limits.',
+    degradedAlerts.changed,
+  );
   let listener: Listener | undefined;
   let limitsFile: LimitsFileWatch | undefined;
 
@@ -575,6 +644,10 @@ export function composeApi(
       },
       auditTrail: createAuditTrail({ redis, keys }),
       traffic,
+      alerts: createAlerts({
+        ...{ workspace: config.workspace, store: alertStore, mail: alerting.mail, deliver: alerting.deliver(1) },
+        ...{ newId: newAlertId, nowMs, monotonicMs },
+      }),
       metrics,
       readiness,
       depths: depths.last,
@@ -671,6 +744,8 @@ export function composeApi(
       for (const stop of upkeep) stop();
       await traffic.stop(drainMs);
       pulse.stop();
+      await Promise.race([degradedAlerts.stop(), pause(drainMs)]);
+      await alerting.close();
       await queues.close();
       redis.disconnect();
     },
@@ -721,7 +796,10 @@ export function composeWorker(
   });
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
+  const alertStore = createAlertStore({ redis, scripts, keys, nowMs });
   const providers = composeProviders(config, logger, composePhoneOf(createProfiles({ redis, scripts, keys })));
+  const alertQueue = openAlertQueue({ redis, keys, onTrouble: trouble });
+  const alerting = composeAlertDelivering(config, nowMs, metrics.alerts);
   const stopping = new AbortController();
   const pulse = watchRedis(redis, link, logger, 'the worker waits for it.');
   let listener: Listener | undefined;
@@ -729,6 +807,8 @@ export function composeWorker(
   let relay: Relay | undefined;
   let hold: Hold | undefined;
   let workers: Workers | undefined;
+  let alertRelay: AlertRelay | undefined;
+  let alertWorker: AlertWorker | undefined;
   let stopIndexing: (() => void) | undefined;
 
   function readiness(): Readiness {
@@ -759,7 +839,13 @@ export function composeWorker(
     return trimLogs({ redis, scripts, keys, nowMs: nowMs(), ...logBounds(config) });
   }
 
-  /** Told by one worker, once in each pause. An alert that is to be sent of it is sent from here. */
+  const turnFailed = (what: string) =>
+    occasionally(monotonicMs, (error, unwritten) => {
+      if (redisFailureReason(error) === null) logger.error(`${what} failed, and goes on.`, { error, unwritten });
+    });
+
+  const alertNotWritten = turnFailed('Writing an alert down');
+  /** Told by one worker, once in each pause. */
   function providerStopped(stop: StoppedProvider): void {
     metrics.sends.stopped(stop);
     const { provider, code, error, sinceMs, untilMs } = stop;
@@ -767,15 +853,42 @@ export function composeWorker(
       ...{ provider, code, reason: error },
       ...{ since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() },
     });
+    // The messages do not wait for it.
+    alertStore.providerStopped({ provider, code, words: error, untilMs }).catch(alertNotWritten);
+  }
+
+  /** Begins to tell of alerts. */
+  function startAlerts(): void {
+    const common = {
+      ...{ redis, keys, workspace: config.workspace, queue: alertQueue, store: alertStore, nowMs },
+      mails: alerting.mail !== null,
+      async webhooks() {
+        await configuration.refresh();
+        return configuration.planner()!.configuration.settings.alert_webhooks;
+      },
+    };
+    alertRelay = startAlertRelay({
+      ...common,
+      consumer: randomUUID(),
+      pause,
+      observer: { raised: metrics.alerts.raised, failed: turnFailed('The relay of alerts') },
+    });
+    alertWorker = startAlertWorker({
+      ...common,
+      deliver: alerting.deliver(config.tries),
+      backoff: { firstMs: config.retryFirstMs, mostMs: config.retryMaxMs },
+      random: Math.random,
+      observer: {
+        collected: (type) => metrics.alerts.attempted('mail', type, 'collected'),
+        failed: turnFailed('An alert'),
+        trouble,
+      },
+    });
   }
 
   /** Begins to deliver, and to decide what has waited. */
   function startSends(): void {
     const token = randomUUID();
-    const turnFailed = (what: string) =>
-      occasionally(monotonicMs, (error, unwritten) => {
-        if (redisFailureReason(error) === null) logger.error(`${what} failed, and goes on.`, { error, unwritten });
-      });
     relay = startRelay({
       ...{
         redis,
@@ -855,6 +968,7 @@ export function composeWorker(
       },
     });
     startSends();
+    startAlerts();
     const { index } = createMessageLog({ redis, scripts, keys });
     stopIndexing = repeat(
       INDEXING_MS,
@@ -878,17 +992,21 @@ export function composeWorker(
     },
     async stop(drainMs) {
       stopping.abort();
-      const abort = setTimeout(() => workers?.abort(), drainMs * ABORT_PART);
+      const abort = setTimeout(() => {
+        workers?.abort();
+        alertWorker?.abort();
+      }, drainMs * ABORT_PART);
       const closed = (async () => {
         // Without Redis there is nothing that could end.
         stopIndexing?.();
         const now = !link.isReady();
         const ends = [housekeeping?.stop(now), relay?.stop(now), hold?.stop(now), workers?.stop(now)];
-        await Promise.race([Promise.all(ends), pause(drainMs)]);
+        await Promise.race([Promise.all([...ends, alertRelay?.stop(now), alertWorker?.stop(now)]), pause(drainMs)]);
         clearTimeout(abort);
         depths.stop();
-        await Promise.race([Promise.all([...providers.values()].map((provider) => provider.close())), pause(drainMs)]);
-        await queues.close();
+        const closing = [...providers.values()].map((provider) => provider.close());
+        await Promise.race([Promise.all([...closing, alerting.close()]), pause(drainMs)]);
+        await Promise.all([queues.close(), alertQueue.close()]);
       })();
       await Promise.all([closed, listener === undefined ? undefined : drainWithin(listener, drainMs, logger)]);
       await traffic.stop(drainMs);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_HOST, DEFAULT_PORT } from './healthcheck';
+import { isWebhookSecret } from './limits/webhook-secret';
 import { isProviderName, PROVIDER_NAMES, type ProviderName, type Routing } from './sends/providers/names';
-import { isWebhookSecret } from './sends/providers/secret';
 import { VONAGE_SIGNATURE_METHODS, type VonageSignatureMethod } from './sends/providers/vonage-signature';
 import { parseRedisUrl, type RedisTarget } from './store/connection';
 
@@ -18,6 +18,7 @@ interface Setting<T, Default extends string | null> {
     | 'Webhook'
     | 'Vonage'
     | 'Events'
+    | 'Alerts'
     | 'Logs'
     | 'Processes';
   /** What a value looks like, for the documentation. */
@@ -160,6 +161,35 @@ const proofHeader: z.ZodType<{ name: string; value: string }, string> = text.tra
   if (name.toLowerCase() === 'authorization')
     return refuse('must not be the Authorization header, which has the API key');
   return { name, value: value! };
+});
+
+const SMTP_WORDS = 'must be a URL that begins with smtp:// or smtps:// and names a host';
+
+/** A server for mail, without anything beside where it is and who we are there. */
+const smtpUrl: z.ZodType<string, string> = text.refine(
+  (value) => {
+    if (!URL.canParse(value)) return false;
+    const { protocol, hostname, search, hash } = new URL(value);
+    // Its parameters would set anything of the library that reads it.
+    return /^smtps?:$/.test(protocol) && hostname !== '' && search === '' && hash === '';
+  },
+  { error: SMTP_WORDS },
+);
+
+/** An address of mail, alone: what most of the world has. RFC 5321, section 4.1.2, without quoted names and comments. */
+const ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/;
+
+const mailAddress: z.ZodType<string, string> = text.regex(ADDRESS, {
+  error: 'must be an address such as sendgate@example.com',
+});
+
+const mailAddresses: z.ZodType<string[], string> = text.transform((list, context) => {
+  const addresses = list.split(',').map((part) => part.trim());
+  const wrong = addresses.find((address) => !ADDRESS.test(address));
+  if (wrong === undefined) return [...new Set(addresses)];
+  const message = `must be addresses such as ops@example.com,oncall@example.com: ${JSON.stringify(wrong)} is none`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
 });
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
@@ -402,7 +432,7 @@ const SETTINGS = {
     type: '`true`, `false`',
     default: 'false',
     description:
-      'Whether requests may go to private, loopback and link-local addresses, such as those of a service beside this one.',
+      'Whether requests, those of alerts included, may go to private, loopback and link-local addresses, such as those of a service beside this one.',
     schema: yesOrNo,
   }),
   vonageApiKey: setting({
@@ -521,6 +551,32 @@ const SETTINGS = {
       "A header of RudderStack's webhook destination. With it, `POST /inbound/rudderstack` takes only calls that have it, with this value.",
     secret: true,
     schema: proofHeader,
+  }),
+  smtpUrl: setting({
+    name: 'SENDGATE_SMTP_URL',
+    group: 'Alerts',
+    type: 'URL',
+    default: null,
+    description:
+      'The server that alerts are mailed through: `smtp://user:password@mail.example.com:587`, or `smtps://` for TLS from the start. Not set, there are no mails. With it, the two below must be set.',
+    secret: true,
+    schema: smtpUrl,
+  }),
+  alertMailFrom: setting({
+    name: 'SENDGATE_ALERT_MAIL_FROM',
+    group: 'Alerts',
+    type: 'address',
+    default: null,
+    description: 'Whom mails about alerts come from.',
+    schema: mailAddress,
+  }),
+  alertMailTo: setting({
+    name: 'SENDGATE_ALERT_MAIL_TO',
+    group: 'Alerts',
+    type: 'addresses',
+    default: null,
+    description: 'The administrators whom alerts are mailed to: `ops@example.com,oncall@example.com`.',
+    schema: mailAddresses,
   }),
   logLevel: setting({
     name: 'SENDGATE_LOG_LEVEL',
@@ -657,6 +713,18 @@ function contradictionsIn(config: Config): string[] {
   }
   if (config.providerRates !== null && Object.hasOwn(config.providerRates, 'vonage')) {
     errors.push('SENDGATE_PROVIDER_RATES must not name vonage: its rate is SENDGATE_VONAGE_RATE');
+  }
+  const mail = {
+    SENDGATE_SMTP_URL: config.smtpUrl,
+    SENDGATE_ALERT_MAIL_FROM: config.alertMailFrom,
+    SENDGATE_ALERT_MAIL_TO: config.alertMailTo,
+  };
+  const [mailSet, mailMissing] = [true, false].map((isSet) =>
+    Object.entries(mail).flatMap(([name, value]) => ((value !== null) === isSet ? [name] : [])),
+  ) as [string[], string[]];
+  if (mailSet.length > 0 && mailMissing.length > 0) {
+    const words = `${mailSet[0]} is set, so ${mailMissing.join(' and ')} must be set`;
+    errors.push(`${words}: alerts are mailed with all three, or not`);
   }
   if (retryMaxMs < retryFirstMs) {
     errors.push(

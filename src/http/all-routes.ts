@@ -1,3 +1,4 @@
+import type { Alerts } from '../alerts/alerts';
 import type { Gate } from '../gate/gate';
 import type { AuditTrail } from '../log/audit';
 import type { WhatIfs } from '../log/what-if';
@@ -12,6 +13,7 @@ import type { ConfigurationStore } from '../store/configuration';
 import type { TrafficStore } from '../traffic/store';
 import type { Route } from './contract';
 import { accountRoutes } from './routes/accounts';
+import { alertRoutes } from './routes/alerts';
 import { auditEventRoutes } from './routes/audit-events';
 import { checkRoutes } from './routes/check';
 import { healthRoutes, type Readiness } from './routes/health';
@@ -47,6 +49,7 @@ export interface Services extends MessageServices {
   inbound: InboundServices['inbound'];
   auditTrail: AuditTrail;
   traffic: Pick<TrafficStore, 'read'>;
+  alerts: Alerts;
   metrics: Metrics;
   readiness: () => Readiness;
   /** What waits for the providers; null when that is not known. */
@@ -75,6 +78,7 @@ export function allRoutes(services: Services): Route[] {
     ...inboundRoutes(services),
     ...messageRoutes(services),
     ...overviewRoutes(services),
+    ...alertRoutes(services),
     ...auditEventRoutes(services),
     ...sessionRoutes(services),
     ...healthRoutes(services),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ALERT_SCHEMAS, type AnyAlertType } from '../alerts/alert';
 import type { ReplyContract, Route } from './contract';
 import { problemSchema } from './decision-schemas';
 import { PROBLEM_CONTENT_TYPE } from './problem';
@@ -20,6 +21,7 @@ const TAGS: Record<string, string> = {
   Events: 'Events of customer data platforms, and which of them become messages.',
   Messages: 'What became of messages.',
   Overview: 'How much is decided and delivered, and what waits.',
+  Alerts: 'What Sendgate tells of by itself, and to whom.',
   Audit: 'Who changed what.',
   Session: 'For the console, in a browser.',
   Operations: 'For whoever runs it.',
@@ -124,6 +126,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       .filter(([name]) => used.has(name))
       .map(([name, description]) => ({ name, description })),
     paths,
+    ...(used.has('Alerts') ? { webhooks: webhooks(components) } : {}),
     components: {
       schemas: sorted(components.schemas),
       responses: Object.fromEntries(
@@ -141,6 +144,54 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
       },
     },
   };
+}
+
+/** What each alert is told for. */
+const ALERT_SUMMARIES: Record<AnyAlertType, string> = {
+  'limit.threshold': 'The use of a limit has passed a threshold',
+  'limit.throttled': 'A limit has no room left, for the first time in a window',
+  'provider.stopped': 'A provider takes no messages for now',
+  'redis.degraded': 'Redis does not answer',
+  'alert.test': 'A test, from POST /alerts/test',
+};
+
+const ALERT_DESCRIPTION =
+  'Sent to the webhooks of the settings, `alert_webhooks`, that want it. Signed by the Standard Webhooks scheme. Answered 2xx, it has arrived; 408, 425, 429 or 5xx, or not answered, it is sent again, with the same `webhook-id`; anything else, it is given up. Redirects are not followed.';
+
+/** The requests that Sendgate makes, from the schemas that make them. */
+function webhooks(components: Components): Json {
+  const header = (name: string, description: string) => ({
+    name,
+    in: 'header',
+    required: true,
+    description,
+    schema: { type: 'string' },
+  });
+  const parameters = [
+    header('webhook-id', 'The same in every attempt: `data.alert_id`.'),
+    header('webhook-timestamp', 'When this attempt is made, in seconds since 1970.'),
+    header('webhook-signature', '`v1,` and the HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}`, in base64.'),
+  ];
+  return Object.fromEntries(
+    (Object.keys(ALERT_SCHEMAS) as AnyAlertType[]).map((type) => [
+      type,
+      {
+        post: {
+          operationId: `on${type.replace(/(?:^|\.)(\w)/g, (_match, letter: string) => letter.toUpperCase())}`,
+          tags: ['Alerts'],
+          summary: ALERT_SUMMARIES[type],
+          description: ALERT_DESCRIPTION,
+          security: [],
+          parameters,
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: components.refer(ALERT_SCHEMAS[type], 'output') } },
+          },
+          responses: { '2XX': { description: 'It has arrived.' } },
+        },
+      },
+    ]),
+  );
 }
 
 function operation(route: Route, operationId: string, components: Components): Json {

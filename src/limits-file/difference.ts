@@ -3,6 +3,7 @@ import { createLimitSet, type LimitSet } from '../limits/limit-set';
 import type { Configuration } from '../limits/plan';
 import type { Settings } from '../limits/settings';
 import { type AuditEvent, type ConfigurationWrite, SETTINGS_ID } from '../store/configuration';
+import { shownSettings } from '../store/shown-settings';
 import { type FileLimit, type LimitsFile, limitInForce, sameGround } from './parse';
 import type { FileProblem } from './yaml';
 
@@ -33,6 +34,7 @@ const LIMIT_FIELDS = [
   'mode',
   'on_exceeded',
   'on_redis_down',
+  'alert_thresholds',
   'from',
   'until',
   'reason',
@@ -102,7 +104,12 @@ export function changeFor(difference: Difference): { writes: ConfigurationWrite[
   if (difference.settings !== null) {
     const { before, after } = difference.settings;
     writes.push({ id: SETTINGS_ID, value: after });
-    events.push({ type: 'settings.updated', target: 'settings', before, after });
+    events.push({
+      type: 'settings.updated',
+      target: 'settings',
+      before: shownSettings(before),
+      after: shownSettings(after),
+    });
   }
   return { writes, events };
 }

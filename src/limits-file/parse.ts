@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 import { isTemporary, type Limit, type LimitInput, limitInputSchema } from '../limits/limit';
 import { createLimitSet } from '../limits/limit-set';
-import { type Settings, settingsPatchSchema } from '../limits/settings';
+import { fileSettingsSchema, type Settings } from '../limits/settings';
 import { type FileProblem, type Path, PROBLEMS_MAX, pathText, readYaml, type YamlSource } from './yaml';
 
 /** The largest limits file, in bytes. */
@@ -37,7 +37,7 @@ export function limitInForce(limit: FileLimit['limit'], createdAt: string, updat
 
 /**
  * Reads a limits file: YAML in UTF-8 with a list `limits`, each as in `POST /limits` but with an id, and, if it likes,
- * `settings` as in `PATCH /settings`. A file without settings may also be that list itself.
+ * `settings` as in `PATCH /settings`, without `alert_webhooks`. A file without settings may also be that list itself.
  */
 export function parseLimitsFile(bytes: Uint8Array): ParsedFile {
   if (bytes.byteLength > FILE_MAX_BYTES) return { problems: [tooLarge()] };
@@ -101,7 +101,7 @@ function readFile({ value, placeOf }: YamlSource, report: Report): LimitsFile {
   }
 
   if (value.settings !== undefined) {
-    const settings = settingsPatchSchema.safeParse(value.settings, { error: wordsOf });
+    const settings = fileSettingsSchema.safeParse(value.settings, { error: wordsOf });
     if (settings.success) Object.assign(file.settings, settings.data);
     else reportIssues(settings.error.issues, ['settings'], report);
   }

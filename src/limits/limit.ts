@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertThresholdsSchema } from './alert-settings';
 import { identifierSchema } from './identifier';
 
 /** What a limit can count by, in the order in which `where` clauses outrank each other. */
@@ -82,6 +83,12 @@ const limitFields = {
     .enum(['deny', 'allow', 'local'])
     .default('deny')
     .describe("What a check is answered while Redis does not: deny, allow, or this replica's share of max."),
+  alert_thresholds: alertThresholdsSchema
+    .nullish()
+    .transform((value) => value ?? null)
+    .describe(
+      "Parts of max, in percent, of which there is an alert when the use passes them; [] for none, null for the workspace's.",
+    ),
   from: instantSchema
     .nullish()
     .transform((value) => value ?? null)
@@ -129,6 +136,8 @@ export interface Limit {
   mode: 'enforce' | 'shadow';
   on_exceeded: 'throttle' | 'defer';
   on_redis_down: 'deny' | 'allow' | 'local';
+  /** In percent of max, rising; null for the workspace's. */
+  alert_thresholds: number[] | null;
   from: string | null;
   until: string | null;
   reason: string | null;

@@ -1,3 +1,4 @@
+import { thresholdUse } from './alert-settings';
 import type { Calendar, CalendarRules, Window } from './calendar';
 import type { LimitView } from './decision';
 import { type Dimension, dimensionMask, type Limit, type Message, type Period } from './limit';
@@ -19,6 +20,8 @@ export interface PlannedLimit {
   view: LimitView;
   /** The index of its counter in the shape. An enforced and a shadow limit of the same (per, period) share one. */
   counter: number;
+  /** At which parts of its max there is an alert, in percent, rising. None for a lifted one. */
+  thresholds: readonly number[];
 }
 
 /**
@@ -96,6 +99,18 @@ export function roomOf({ limits, counters }: Shape): Room {
   return { most, defers };
 }
 
+/**
+ * The least uses of each counter that pass a threshold of one of its limits, rising, each once: nothing that happens between
+ * two of them is an alert.
+ */
+export function alertUsesOf({ limits, counters }: Shape): number[][] {
+  const uses = counters.map(() => new Set<number>());
+  for (const { limit, counter, thresholds } of limits) {
+    for (const percent of thresholds) uses[counter]!.add(thresholdUse(limit.max!, percent));
+  }
+  return uses.map((one) => [...one].sort((a, b) => a - b));
+}
+
 /** The most shapes kept for one calendar. Each override in use makes one or a few. */
 const SHAPES_MAX = 20_000;
 
@@ -147,7 +162,7 @@ export function createPlanner(configuration: Configuration, calendarFor: (rules:
     const cached = cachedShapes(calendar);
     let shape = cached.get(key);
     if (shape === undefined || instantMs < shape.fromMs || instantMs >= shape.toMs) {
-      shape = shapeOf(selection, (limit) =>
+      shape = shapeOf(selection, settings.alert_thresholds, (limit) =>
         (limit.per.includes('account') ? calendar : workspaceCalendar).windowAt(limit.period, instantMs),
       );
       cached.set(key, shape);
@@ -173,6 +188,7 @@ export function createPlanner(configuration: Configuration, calendarFor: (rules:
 
 function shapeOf(
   selection: { limits: Limit[]; fromMs: number; toMs: number },
+  usualThresholds: readonly number[],
   windowOf: (limit: Limit) => Window,
 ): Shape {
   let { fromMs, toMs } = selection;
@@ -193,7 +209,9 @@ function shapeOf(
       endMs: window.endMs,
       mode: limit.mode,
     };
-    return { limit, view, counter };
+    // Of 0 every part is 0, which no use passes: it is there from the start.
+    const thresholds = limit.max === null || limit.max === 0 ? [] : (limit.alert_thresholds ?? usualThresholds);
+    return { limit, view, counter, thresholds };
   });
   return { limits: planned, counters, fromMs, toMs };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type AlertWebhook, alertThresholdsSchema, alertWebhooksSchema } from './alert-settings';
 import { isLocalDateTime, isTimeZone, WEEKDAYS } from './calendar';
 import { identifierSchema } from './identifier';
 
@@ -13,8 +14,7 @@ export const billingAnchorSchema = z
 
 export const billingMonthsSchema = z.int().min(1).max(120);
 
-/** What applies to a whole workspace. */
-export const settingsSchema = z.strictObject({
+const settingsFields = {
   timezone: timezoneSchema.describe('The IANA time zone in which windows are computed.'),
   week_start: z.enum(WEEKDAYS).describe('The first day of a week.'),
   billing_anchor: billingAnchorSchema.describe('Where billing periods are counted from, as a local date-time.'),
@@ -25,11 +25,29 @@ export const settingsSchema = z.strictObject({
     .describe('Topics that count toward the limits but are never throttled.'),
   require_membership: z.boolean().describe('Whether a message for an account that its user is not in is filtered.'),
   log_checks: z.enum(['throttled', 'all']).describe('Whether accepted checks are logged too.'),
-});
-export type Settings = z.output<typeof settingsSchema>;
+  alert_thresholds: alertThresholdsSchema.describe(
+    'Parts of a max, in percent: when the use of a limit passes one, there is an alert. A limit may have its own.',
+  ),
+};
+
+/** What applies to a whole workspace. */
+export interface Settings extends z.output<z.ZodObject<typeof settingsFields>> {
+  alert_webhooks: AlertWebhook[];
+}
+
+/** A change of settings in a limits file: only what it names changes. Secrets do not belong into a file. */
+export const fileSettingsSchema = z.strictObject(settingsFields).partial();
 
 /** A change of settings: only what it names changes. */
-export const settingsPatchSchema = settingsSchema.partial();
+export const settingsPatchSchema = z
+  .strictObject({
+    ...settingsFields,
+    alert_webhooks: alertWebhooksSchema.describe('Who is told of alerts. The list takes the place of the one before.'),
+  })
+  .partial();
+
+/** The fields of answers that hold nothing but what was written. */
+export const plainSettingsFields = settingsFields;
 
 export const DEFAULT_SETTINGS: Settings = {
   timezone: 'UTC',
@@ -40,6 +58,8 @@ export const DEFAULT_SETTINGS: Settings = {
   exempt_topics: [],
   require_membership: false,
   log_checks: 'throttled',
+  alert_thresholds: [80, 100],
+  alert_webhooks: [],
 };
 
 /** What an account says of its calendar; null takes the workspace's. */

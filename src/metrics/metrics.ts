@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type AlertMetrics, createAlertMetrics } from './alerts';
 import { createSendMetrics, type SendMetrics, seriesOf } from './sends';
 import { createDurationTally, createReading, createTally, type Series } from './tally';
 
@@ -33,6 +34,8 @@ export interface Metrics {
   readonly sends: SendMetrics;
   /** One event of a customer data platform: `done` (now or before) or `refused`. */
   inboundEvent(source: string, type: string, outcome: 'done' | 'refused'): void;
+  /** What is told of alerts. */
+  readonly alerts: AlertMetrics;
 
   /** Says what to read when somebody looks. */
   watch(readings: {
@@ -123,6 +126,7 @@ export function createMetrics(options: { processMetrics: boolean }): Metrics {
 
   return {
     sends: createSendMetrics(registry),
+    alerts: createAlertMetrics(registry),
     route(method, path) {
       const duration = requestSeconds.series(path);
       const byStatus = new Map<number, Series>();

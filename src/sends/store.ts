@@ -217,7 +217,7 @@ export function createSendStore(deps: {
       let shapeNumber = shapeNumbers.get(shape);
       if (shapeNumber === undefined) {
         shapeNumber = shapesJson.push(encoded.sendJson);
-        limitsTexts.push(isKept(encoded) ? '' : encoded.limitsText, encoded.limitsHash);
+        limitsTexts.push(isKept(encoded) ? '' : encoded.limitsText, encoded.limitsHash, encoded.alertsText);
         sent.push(encoded);
         shapeNumbers.set(shape, shapeNumber);
       }

@@ -110,7 +110,7 @@ export function createConfigurationStore(deps: {
       if (id === SETTINGS_ID) {
         settings = json === null ? DEFAULT_SETTINGS : { ...DEFAULT_SETTINGS, ...JSON.parse(json) };
       } else if (json === null) limits.remove(id);
-      else limits.put(JSON.parse(json));
+      else limits.put(limitOf(json));
     }
     version = delta.version;
     // Only a complete configuration is ever planned with. Between two pages the old planner stays: what it plans is
@@ -196,6 +196,13 @@ export function createConfigurationStore(deps: {
       return result;
     },
   };
+}
+
+/** A limit as it is kept. One that an earlier version wrote lacks what came later. */
+function limitOf(json: string): Limit {
+  const limit = JSON.parse(json) as Limit;
+  limit.alert_thresholds ??= null;
+  return limit;
 }
 
 /** An event as the scripts take it: texts, '' for what was not there. */

@@ -107,7 +107,7 @@ export function createDecisionStore(deps: {
       let shapeNumber = shapeNumbers.get(shape);
       if (shapeNumber === undefined) {
         shapeNumber = shapesJson.push(encoded.json);
-        limitsTexts.push(encoded.limitsText);
+        limitsTexts.push(encoded.limitsText, encoded.alertsText);
         shapeNumbers.set(shape, shapeNumber);
       }
       let flags = (dry ? FLAG.dry : 0) | (plan.exempt ? FLAG.exempt : 0) | (logAccepted ? FLAG.logAll : 0);

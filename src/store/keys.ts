@@ -89,6 +89,16 @@ export interface Keys {
   trafficTop(level: string, startMs: number, kind: string): string;
   /** String: which part of what it has counted a process has added last. Always with a TTL. */
   trafficMark(processId: string): string;
+  /** Stream: the alerts. Named so by lua/lib/alerts.lua too. */
+  readonly alerts: string;
+  /** String: that there was an alert of something, so that there is no second. Always with a TTL. */
+  alertMark(what: string): string;
+  /** Hash: what became of one alert, by whom it was for. Always with a TTL. */
+  alertDeliveries(alertId: string): string;
+  /** Hash: the last delivery to each receiver of alerts. Always with a TTL. */
+  readonly alertReceivers: string;
+  /** Hash: the last mail about something, and what has happened since. Always with a TTL. */
+  alertMail(subject: string): string;
   /** The prefix that BullMQ gives to its keys. */
   readonly queuePrefix: string;
 }
@@ -160,6 +170,11 @@ export function createKeys(workspace: string): Keys {
     traffic: (level, startMs) => `${prefix}t:${level}:${startMs.toString(36)}`,
     trafficTop: (level, startMs, kind) => `${prefix}t:${level}:${startMs.toString(36)}:${kind}`,
     trafficMark: (processId) => `${prefix}t:by:${processId}`,
+    alerts: `${prefix}alerts`,
+    alertMark: (what) => `${prefix}n:${what}`,
+    alertDeliveries: (alertId) => `${prefix}n:d:${alertId}`,
+    alertReceivers: `${prefix}n:receivers`,
+    alertMail: (subject) => `${prefix}n:m:${escapeKeyPart(subject)}`,
     queuePrefix: `${prefix}q`,
   };
 }

@@ -38,6 +38,9 @@ export const SCRIPT_NAMES = [
   'send_receipt',
   'hold_next',
   'traffic_add',
+  'alert_add',
+  'alert_mail_claim',
+  'alert_mail_release',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 

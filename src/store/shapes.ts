@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { LimitView } from '../limits/decision';
 import type { Message } from '../limits/limit';
-import { roomOf, type Shape } from '../limits/plan';
+import { alertUsesOf, roomOf, type Shape } from '../limits/plan';
 import type { Keys } from './keys';
 
 /**
@@ -20,6 +20,8 @@ export interface EncodedShape {
   limitsText: string;
   /** What the log keeps that under: as `keep_limits` in lua/lib/log.lua makes it. */
   limitsHash: string;
+  /** What is needed of its limits once there is an alert. */
+  alertsText: string;
   /** The names of its counters but for the values that they count. */
   counterPrefixes: string[];
 }
@@ -48,6 +50,7 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     Number.isFinite(shape.toMs) ? shape.toMs : Number.MAX_SAFE_INTEGER,
     shape.counters.map(({ window }) => window.endMs + COUNTER_GRACE_MS),
     most,
+    ...encodeAlertUses(shape),
   ];
   const limitsText = encodeLimits(shape);
   return {
@@ -55,6 +58,7 @@ function encode(shape: Shape, keys: Keys): EncodedShape {
     sendJson: JSON.stringify([...parts, defers.map(Number)]),
     limitsText,
     limitsHash: hash('sha1', limitsText, 'hex').slice(0, 20),
+    alertsText: encodeAlerts(shape),
     counterPrefixes: shape.counters.map((counter) => keys.counterPrefix(counter)),
   };
 }
@@ -105,6 +109,33 @@ function encodeLimits(shape: Shape): string {
       ],
     ),
   );
+}
+
+/**
+ * The uses that pass a threshold: the first of each counter, and in one list the others, as many for each counter. Those that
+ * are wanting no use ever reaches.
+ */
+function encodeAlertUses(shape: Shape): [first: number[], more: number[]] {
+  const uses = alertUsesOf(shape);
+  const most = Math.max(1, ...uses.map(({ length }) => length));
+  const padded = uses.map((one) => [...one, ...new Array<number>(most - one.length).fill(Number.MAX_SAFE_INTEGER)]);
+  return [padded.map(([first]) => first!), padded.flatMap(([, ...more]) => more)];
+}
+
+/** What of a shape's alerts is needed once there is one, as lua/lib/decision.lua reads it. */
+function encodeAlerts({ limits, counters }: Shape): string {
+  const throttling = counters.map(() => '-');
+  for (const { limit, counter } of limits) {
+    if (limit.mode === 'enforce' && limit.max !== null) throttling[counter] = limit.id;
+  }
+  return `${throttling.join(' ')}\n${limits.map(({ thresholds }) => thresholds.join(',') || '-').join(' ')}`;
+}
+
+/** Reads what an alert keeps of its limit. */
+export function decodeAlertedLimit(text: string): LimitView {
+  const [limit] = decodeLimits(`[${text}]`) as [RecordedLimit];
+  // To Lua's cjson an empty list is an empty object.
+  return Array.isArray(limit.per) ? limit : { ...limit, per: [] };
 }
 
 /** Reads what a record or the log keeps of the limits that a message was held against. */

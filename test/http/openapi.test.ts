@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ValidateFunction } from 'ajv';
 import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
+import { type Alert, makeAlert } from '../../src/alerts/alert';
 import { type Answer, startTestApp, type TestApp } from '../support/app';
 import { limitOf } from '../support/gate';
 import { freePort } from '../support/ports';
@@ -27,14 +28,18 @@ interface Response {
 interface Operation {
   operationId: string;
   security?: unknown[];
-  parameters?: { name: string; in: 'path' | 'query'; required: boolean; schema: Schema; example?: string }[];
+  parameters?: { name: string; in: 'path' | 'query' | 'header'; required: boolean; schema: Schema; example?: string }[];
   requestBody?: { required: boolean; content: Content };
   responses: Record<string, Response>;
 }
 interface Document {
+  webhooks: Record<string, { post: Operation }>;
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema>; responses: Record<string, Response> };
 }
+
+/** A secret of the Standard Webhooks scheme. */
+const SECRET = `whsec_${Buffer.from('a secret, 24 bytes long!').toString('base64')}`;
 
 const committed = readFileSync(join(__dirname, '../../openapi.json'), 'utf8');
 const document: Document = JSON.parse(committed);
@@ -240,6 +245,9 @@ test.each(
   expect(validator.errors ?? []).toEqual([]);
   const own = await startTestApp(BELIEVING);
   try {
+    // Somebody for POST /alerts/test to tell, who does not answer.
+    const alert_webhooks = [{ url: `http://127.0.0.1:${await freePort()}/`, secret: SECRET }];
+    await own.call('PATCH', '/settings', { alert_webhooks });
     const answer = await checked(own)(method, exampleOf(path, operation), example);
     expect([200, 201, 202, 204]).toContain(answer.status);
   } finally {
@@ -277,6 +285,11 @@ test('every answer that is documented is given, and is as documented', async () 
   await call('DELETE', '/limits/from-file');
   await call('GET', '/settings');
   await call('PATCH', '/settings', { week_start: 'monday' });
+  await call('POST', '/alerts/test');
+  const url = `http://127.0.0.1:${await freePort()}/`;
+  await call('PATCH', '/settings', { alert_webhooks: [{ url, secret: SECRET, events: ['limit.throttled'] }] });
+  await call('GET', '/settings');
+  await call('POST', '/alerts/test', {});
 
   await call('POST', '/check', { user_id: 'ann', message_id: 'm-1', topic_id: 'news', account_id: 'acme' });
   await call('POST', '/check', { user_id: 'ann', message_id: 'm-1', topic_id: 'news', account_id: 'acme' });
@@ -290,6 +303,15 @@ test('every answer that is documented is given, and is as documented', async () 
   await call('DELETE', '/check/m-1');
   await call('DELETE', '/check/m-1');
   await call('DELETE', '/check/none');
+  await app.alertStore.providerStopped({
+    provider: 'log',
+    code: '9',
+    words: 'No credit.',
+    untilMs: Date.now() + 1_000,
+  });
+  await noteDelivery((await call('GET', '/alerts')).body.items[0].alert);
+  await call('GET', '/alerts');
+  await call('GET', '/alerts?limit=1');
   await app.traffic.flush();
   await call('GET', '/overview?range=week');
   await call('GET', '/messages?limit=1&status=THROTTLED');
@@ -365,6 +387,48 @@ test('every answer that is documented is given, and is as documented', async () 
       .map(([status]) => `${operation.operationId} ${status}`),
   );
   expect(promised.filter((one) => !seen.has(one))).toEqual([]);
+});
+
+/** Notes that an alert was delivered. */
+function noteDelivery({ type, data }: Alert): Promise<void> {
+  const at = { atMs: Date.now(), tries: 1, status: null, error: null };
+  return app.alertStore.noteDelivery(
+    { receiver: { to: 'mail' }, alertId: data.alert_id, type, state: 'delivered', ...at },
+    true,
+  );
+}
+
+describe('the webhooks of alerts', () => {
+  const threshold = {
+    ...{ limit_id: 'daily', per: ['user' as const], period: 'day' as const, user_id: 'ann', max: 5, used: 4 },
+    ...{ window_start: '2026-03-07T00:00:00.000Z', resets_at: '2026-03-08T00:00:00.000Z', mode: 'enforce' as const },
+  };
+  const common = { id: 'al_1', workspace: 'w', atMs: Date.UTC(2026, 2, 7) };
+  const alerts: Alert[] = [
+    makeAlert('limit.threshold', common, { ...threshold, threshold: 80 }),
+    makeAlert('limit.throttled', common, { ...threshold, held: false }),
+    makeAlert('provider.stopped', common, {
+      ...{ provider: 'vonage', code: '9', reason: 'No credit.', until: '2026-03-08T00:00:00.000Z' },
+    }),
+    makeAlert('redis.degraded', common, { since: '2026-03-08T00:00:00.000Z', reason: 'timeout', replica: 'host:1' }),
+    makeAlert('alert.test', common, { message: 'hello' }),
+  ];
+
+  test.each(alerts.map((alert) => [alert.type, alert] as const))('%s: what is sent is as documented', (type, alert) => {
+    const { post } = document.webhooks[type]!;
+    const validator = validatorOf(post.requestBody!.content['application/json']!.schema, 'answer');
+    validator(JSON.parse(JSON.stringify(alert)));
+    expect(validator.errors ?? []).toEqual([]);
+    expect(post.parameters!.map(({ name }) => name)).toEqual(['webhook-id', 'webhook-timestamp', 'webhook-signature']);
+  });
+
+  test('are all that there are, each with a name of its own', () => {
+    expect(Object.keys(document.webhooks).sort()).toEqual(alerts.map(({ type }) => type).sort());
+    const names = Object.values(document.webhooks).map(({ post }) => post.operationId);
+    expect(new Set([...names, ...operations.map(({ operation }) => operation.operationId)]).size).toBe(
+      names.length + operations.length,
+    );
+  });
 });
 
 /** Hands over sends, and sees everything that is answered about them. */

@@ -17,6 +17,8 @@ const DEFAULTS = {
   exempt_topics: [],
   require_membership: false,
   log_checks: 'throttled',
+  alert_thresholds: [80, 100],
+  alert_webhooks: [],
 };
 
 function expectProblem(answer: Answer, path: string) {

@@ -78,6 +78,17 @@ describe('what a decision costs Redis', () => {
     expect(await sentBy(() => t.gate.check(asked))).toEqual(['evalsha']);
   });
 
+  test('a check with alerts, of thresholds or of a limit without room, sends exactly one command too', async () => {
+    await t.limit({ id: 'user', per: ['user'], period: 'day', max: 2 });
+    await t.gate.check(asked);
+    const sent = await sentBy(async () => {
+      await t.gate.check(asked);
+      await t.gate.check(asked);
+    });
+    expect(sent).toEqual(['evalsha', 'evalsha']);
+    expect(await t.redis.xlen(t.keys.alerts)).toBe(3);
+  });
+
   test('checks asked in the same turn share a command, 32 at most', async () => {
     await limitsUpTo(5);
     await t.gate.check(asked);

@@ -3,6 +3,11 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOp
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express } from 'express';
 import { createKeyRing, type KeyRing } from '../../src/access/key-ring';
+import { createAlerts } from '../../src/alerts/alerts';
+import { createDeliverAlert } from '../../src/alerts/deliver';
+import type { AdminMail } from '../../src/alerts/mail';
+import { type AlertStore, createAlertStore } from '../../src/alerts/store';
+import { createAlertWebhooks } from '../../src/alerts/webhooks';
 import { createDegradedAnswers } from '../../src/gate/degraded';
 import { createGate } from '../../src/gate/gate';
 import { createLocalShare } from '../../src/gate/local-share';
@@ -76,6 +81,8 @@ export interface TestApp {
   readonly services: Services;
   /** What a worker records: no worker runs beside it. */
   readonly store: SendStore;
+  /** What keeps alerts, as a worker uses it. */
+  readonly alertStore: AlertStore;
   /** What counts for the statistics; nothing adds it to what is kept before `flush`. */
   readonly traffic: TrafficStore & { tally: TrafficTally };
   readonly redis: RedisClient;
@@ -104,6 +111,8 @@ export interface TestAppOptions {
   vonage?: Pick<VonageReceipts, 'signature'>;
   segmentSecret?: string;
   rudderstackHeader?: { name: string; value: string };
+  /** What alerts are mailed by; null: mail is not configured. */
+  alertMail?: AdminMail | null;
   /** Further routes, behind all others. */
   routes?: readonly Route[];
   /** Puts pages into the app. */
@@ -115,7 +124,13 @@ export interface TestAppOptions {
 /** Starts an API, ready to be called. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { redisUrl = sharedRedisUrl(), workspace = uniqueWorkspace(), apiKey = ADMIN_KEY } = options;
-  const { checkTimeoutMs = 2_000, replicas = 1, idempotencyTtlMs = 86_400_000, logRequests = false } = options;
+  const {
+    checkTimeoutMs = 2_000,
+    replicas = 1,
+    idempotencyTtlMs = 86_400_000,
+    logRequests = false,
+    alertMail = null,
+  } = options;
   const redis = connectFailingFast(parseRedisUrl(redisUrl), { name: 'test', commandTimeoutMs: 2_000, reconnectMs: 20 });
   // Without a listener every failed attempt would be printed.
   redis.on('error', () => undefined);
@@ -211,6 +226,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   });
   const acceptSend = createAcceptSend({ store, members, decide, randomBytes });
   const mappings = createMappings({ redis, scripts, keys });
+  const alertStore = createAlertStore({ redis, scripts, keys, nowMs: () => clock.nowMs() });
+  const alertWebhooks = createAlertWebhooks({ timeoutMs: 10_000, allowPrivateTargets: true, nowMs: Date.now });
   const services: Services = {
     version: packageVersion(),
     workspace,
@@ -243,6 +260,19 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     vonageReceipts: options.vonage === undefined ? null : { ...options.vonage, record: recordReceipt },
     auditTrail: createAuditTrail({ redis, keys }),
     traffic: trafficStore,
+    alerts: createAlerts({
+      ...{ workspace, store: alertStore, mail: alertMail, nowMs: () => clock.nowMs(), monotonicMs },
+      deliver: createDeliverAlert({
+        ...{
+          webhooks: alertWebhooks,
+          mail: alertMail,
+          triesMax: 1,
+          nowMs: () => clock.nowMs(),
+          observer: metrics.alerts,
+        },
+      }),
+      newId: () => `al_${randomBytes(12).toString('hex')}`,
+    }),
     metrics,
     readiness,
     depths: () => null,
@@ -297,6 +327,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     routes,
     services,
     store,
+    alertStore,
     traffic: { ...trafficStore, tally },
     redis,
     scripts,
@@ -313,6 +344,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       agent.destroy();
       ring.stop();
       await listener.drain();
+      await alertWebhooks.close();
       redis.disconnect();
     },
   };

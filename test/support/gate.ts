@@ -40,6 +40,7 @@ export function limitOf(limit: Partial<Limit> & Pick<Limit, 'id' | 'per' | 'peri
     mode: 'enforce',
     on_exceeded: 'throttle',
     on_redis_down: 'deny',
+    alert_thresholds: null,
     from: null,
     until: null,
     reason: null,

@@ -60,6 +60,9 @@ describe('the configuration', () => {
         vonageSignatureAgeSeconds: 300,
         segmentSecret: null,
         rudderstackHeader: null,
+        smtpUrl: null,
+        alertMailFrom: null,
+        alertMailTo: null,
         logLevel: 'info',
         logMaxMessages: 1_000_000,
         logMaxAgeSeconds: 30 * 86_400,
@@ -109,6 +112,42 @@ describe('the configuration', () => {
   ])('refuses %s=%s and says both', (name, value) => {
     expect(errorsOf({ [name]: value })).toEqual([expect.stringContaining(`but is ${JSON.stringify(value)}`)]);
     expect(errorsOf({ [name]: value })[0]).toMatch(new RegExp(`^${name} must be `));
+  });
+
+  test.each([
+    ['SENDGATE_SMTP_URL', 'mail.example.com'],
+    ['SENDGATE_SMTP_URL', 'http://mail.example.com'],
+    ['SENDGATE_SMTP_URL', 'smtp://'],
+    ['SENDGATE_SMTP_URL', 'smtp://mail.example.com?tls.rejectUnauthorized=false'],
+    ['SENDGATE_ALERT_MAIL_FROM', 'sendgate'],
+    ['SENDGATE_ALERT_MAIL_FROM', 'Sendgate <sendgate@example.com>'],
+    ['SENDGATE_ALERT_MAIL_FROM', 'a@example.com\r\nBcc: b@example.com'],
+    ['SENDGATE_ALERT_MAIL_TO', 'ops@example.com,'],
+    ['SENDGATE_ALERT_MAIL_TO', 'ops@example.com;oncall@example.com'],
+  ])('refuses %s=%j, by its name', (name, value) => {
+    const mail = {
+      SENDGATE_SMTP_URL: 'smtp://mail.example.com',
+      SENDGATE_ALERT_MAIL_FROM: 'a@example.com',
+      SENDGATE_ALERT_MAIL_TO: 'b@example.com',
+    };
+    expect(errorsOf({ ...mail, [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name} must be `))]);
+  });
+
+  test('reads whom to mail to, and refuses a part of what it takes to mail', () => {
+    const mail = {
+      SENDGATE_SMTP_URL: 'smtps://ann:hunter2@mail.example.com:465',
+      SENDGATE_ALERT_MAIL_FROM: 'sendgate@example.com',
+      SENDGATE_ALERT_MAIL_TO: 'ops@example.com, b@example.com,ops@example.com',
+    };
+    expect(read(mail).config).toMatchObject({
+      smtpUrl: mail.SENDGATE_SMTP_URL,
+      alertMailTo: ['ops@example.com', 'b@example.com'],
+    });
+    for (const left of Object.keys(mail)) {
+      const errors = errorsOf({ ...mail, [left]: undefined });
+      expect(errors).toEqual([expect.stringContaining(`so ${left} must be set`)]);
+      expect(errors[0]).not.toContain('hunter2');
+    }
   });
 
   test('lists everything that is wrong at once, each by its variable', () => {

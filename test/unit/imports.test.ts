@@ -15,13 +15,26 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   log: ['store', 'limits'],
   sends: ['store', 'limits', 'log', 'membership', 'gate'],
   inbound: ['store', 'limits', 'log', 'membership', 'sends'],
+  alerts: ['store', 'limits', 'log', 'sends'],
   access: ['store', 'limits', 'log'],
   gate: ['store', 'limits', 'log', 'membership'],
   'limits-file': ['store', 'limits', 'log'],
   metrics: [],
   traffic: ['store', 'limits'],
   http: [
-    ...['limits', 'store', 'membership', 'sends', 'inbound', 'log', 'access', 'gate', 'limits-file', 'traffic'],
+    ...[
+      'limits',
+      'store',
+      'membership',
+      'sends',
+      'inbound',
+      'log',
+      'access',
+      'gate',
+      'limits-file',
+      'traffic',
+      'alerts',
+    ],
     'metrics',
   ],
   healthcheck: [],
@@ -50,16 +63,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
       'limits-file',
       'traffic',
     ],
-    ...['metrics', 'http'],
+    ...['alerts', 'metrics', 'http'],
   ],
   cli: ['config', 'compose', 'tools', 'version', 'healthcheck', 'lifecycle', 'logger', 'access', 'limits-file', 'log'],
 };
 
 /** Packages that only some parts may know. */
 const ONLY_IN: Record<string, readonly string[]> = {
-  ioredis: ['store', 'membership', 'log', 'sends', 'private-redis'],
-  bullmq: ['store', 'membership', 'log', 'sends', 'http'],
+  ioredis: ['store', 'membership', 'log', 'sends', 'alerts', 'private-redis'],
+  bullmq: ['store', 'membership', 'log', 'sends', 'alerts', 'http'],
   express: ['http'],
+  nodemailer: ['alerts'],
   commander: ['cli'],
   winston: ['logger'],
 };

@@ -56,11 +56,13 @@ describe('a limits file says', () => {
     expect(limits.map(({ limit }) => limit)).toEqual([
       {
         ...{ id: 'user-daily', per: ['user'], period: 'day', max: 50, where: null, mode: 'enforce' },
-        ...{ on_exceeded: 'throttle', on_redis_down: 'deny', from: null, until: null, reason: null },
+        ...{ on_exceeded: 'throttle', on_redis_down: 'deny', alert_thresholds: null },
+        ...{ from: null, until: null, reason: null },
       },
       {
         ...{ id: 'acme', per: ['account'], period: 'month', max: null, where: { account: 'acme' }, mode: 'shadow' },
-        ...{ on_exceeded: 'throttle', on_redis_down: 'deny', until: null, reason: null },
+        ...{ on_exceeded: 'throttle', on_redis_down: 'deny', alert_thresholds: null },
+        ...{ until: null, reason: null },
         from: '2026-02-28T23:00:00.000Z',
       },
     ]);
@@ -318,7 +320,7 @@ test('the example is valid', async () => {
     expect(limits.map(({ limit }) => limit.per)).toContainEqual(scope);
   }
   expect(await validateCommand({ stdin: process.stdin }, path)).toEqual({
-    stdout: `${path} is valid: 10 limits, and settings: timezone, week_start, exempt_topics\n`,
+    stdout: `${path} is valid: 10 limits, and settings: timezone, week_start, exempt_topics, alert_thresholds\n`,
     stderr: '',
     exitCode: 0,
   });
@@ -400,6 +402,7 @@ describe('the difference', () => {
     ['mode', { mode: 'shadow' }],
     ['on_exceeded', { on_exceeded: 'defer' }],
     ['on_redis_down', { on_redis_down: 'local' }],
+    ['alert_thresholds', { alert_thresholds: [50] }],
     ['from', { from: '2026-01-01T00:00:00.000Z' }],
     ['until', { until: '2026-01-01T00:00:00.000Z' }],
     ['reason', { reason: 'why' }],

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
+import { isWebhookSecret } from '../../src/limits/webhook-secret';
 import { pauseMs } from '../../src/sends/backoff';
 import { hashOf, newRequestId, pooledRandomBytes, recipientMessageId } from '../../src/sends/ids';
 import { providerFor } from '../../src/sends/providers/names';
-import { isWebhookSecret } from '../../src/sends/providers/secret';
 import { distinctRecipients, type Recipient } from '../../src/sends/request';
 
 describe('the pause between two tries', () => {

@@ -20,6 +20,7 @@ const VIEWS = {
   limits: () => loaded(() => import('./limits/limits-view')),
   usage: () => loaded(() => import('./usage/usage-view')),
   members: () => loaded(() => import('./members/members-view')),
+  alerts: () => loaded(() => import('./alerts/alerts-view')),
   audit: () => loaded(() => import('./audit/audit-view')),
   settings: () => loaded(() => import('./settings/settings-view')),
 };
@@ -77,6 +78,11 @@ const members = createRoute({
   validateSearch: only('user', 'account'),
   component: lazyRouteComponent(VIEWS.members, 'MembersView'),
 });
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: '/alerts',
+  component: lazyRouteComponent(VIEWS.alerts, 'AlertsView'),
+});
 const audit = createRoute({
   getParentRoute: () => root,
   path: '/audit',
@@ -89,7 +95,7 @@ const settings = createRoute({
   component: lazyRouteComponent(VIEWS.settings, 'SettingsView'),
 });
 
-const tree = root.addChildren([home, overview, logs, limits, usage, members, audit, settings]);
+const tree = root.addChildren([home, overview, logs, limits, usage, members, alerts, audit, settings]);
 
 /** The views and their addresses. They are after the `#`, so that a proxy may put the console at any path. */
 export function createConsoleRouter() {

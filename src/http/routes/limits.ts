@@ -31,6 +31,7 @@ const limitSchema = z
     mode: z.enum(['enforce', 'shadow']),
     on_exceeded: z.enum(['throttle', 'defer']),
     on_redis_down: z.enum(['deny', 'allow', 'local']),
+    alert_thresholds: z.array(z.int()).nullable().describe("In percent of max, rising; null for the workspace's."),
     from: z.iso.datetime().nullable(),
     until: z.iso.datetime().nullable(),
     reason: z.string().nullable(),
@@ -433,7 +434,7 @@ function unlessChanged({ header }: Pick<Call, 'header'>, current: Limit | null):
 /** A limit as it is stored, from what a caller wrote. */
 function stored(input: LimitInput, id: string, nowMs: number, before: Limit | null): Limit {
   const now = new Date(nowMs).toISOString();
-  const { per, period, max, where, mode, on_exceeded, on_redis_down, from, until, reason } = input;
+  const { per, period, max, where, mode, on_exceeded, on_redis_down, alert_thresholds, from, until, reason } = input;
   return {
     id,
     per,
@@ -443,6 +444,7 @@ function stored(input: LimitInput, id: string, nowMs: number, before: Limit | nu
     mode,
     on_exceeded,
     on_redis_down,
+    alert_thresholds,
     from,
     until,
     reason,

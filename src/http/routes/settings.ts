@@ -1,12 +1,33 @@
-import { type Settings, settingsPatchSchema, settingsSchema } from '../../limits/settings';
+import { z } from 'zod';
+import { ALERT_TYPES, withSecrets } from '../../limits/alert-settings';
+import { plainSettingsFields, type Settings, settingsPatchSchema } from '../../limits/settings';
 import { type ConfigurationStore, SETTINGS_ID } from '../../store/configuration';
-import { type Route, route } from '../contract';
+import { shownSettings } from '../../store/shown-settings';
+import { type Reply, type Route, route } from '../contract';
+import { invalidInput } from '../problem';
+
+const settingsSchema = z
+  .object({
+    ...plainSettingsFields,
+    alert_webhooks: z
+      .array(
+        z.object({
+          url: z.string(),
+          secret_fingerprint: z
+            .string()
+            .describe('The first eight hexadecimal digits of the SHA-256 of the secret, which is never shown.'),
+          events: z.array(z.enum(ALERT_TYPES)).nullable().describe('Which alerts are sent there; null for all.'),
+        }),
+      )
+      .describe('Who is told of alerts. It can be sent back as it is: a URL that has a secret keeps it.'),
+  })
+  .meta({ id: 'Settings' });
 
 /** The routes of the workspace's settings. A change is in force for the next check on every replica. */
 export function settingsRoutes({ configuration }: { configuration: ConfigurationStore }): Route[] {
   async function present() {
     await configuration.refresh();
-    return configuration.planner()!.configuration.settings;
+    return shownSettings(configuration.planner()!.configuration.settings);
   }
 
   return [
@@ -17,7 +38,7 @@ export function settingsRoutes({ configuration }: { configuration: Configuration
       tag: 'Settings',
       summary: 'The settings of the workspace',
       role: 'read',
-      replies: { 200: { description: 'The settings.', schema: settingsSchema.meta({ id: 'Settings' }) } },
+      replies: { 200: { description: 'The settings.', schema: settingsSchema } },
       async handle() {
         return { status: 200, body: await present() };
       },
@@ -34,17 +55,36 @@ export function settingsRoutes({ configuration }: { configuration: Configuration
       body: settingsPatchSchema,
       bodyExample: { timezone: 'America/New_York', week_start: 'monday' },
       replies: {
-        200: { description: 'The settings after the change.', schema: settingsSchema.meta({ id: 'Settings' }) },
+        200: { description: 'The settings after the change.', schema: settingsSchema },
       },
       async handle({ body, actor }) {
-        await configuration.change<never>(actor, 'api', ({ settings: before }) => {
-          const after: Settings = Object.assign({}, before, body);
+        const result = await configuration.change<Reply>(actor, 'api', ({ settings: before }) => {
+          const { alert_webhooks: written, ...plain } = body;
+          const after: Settings = Object.assign({}, before, plain);
+          if (written !== undefined) {
+            const completed = withSecrets(written, before.alert_webhooks);
+            if ('missing' in completed) {
+              const path = `alert_webhooks.${completed.missing}.secret`;
+              return {
+                refused: invalidInput([{ path, message: 'is missing: this URL has no secret that could stay' }]),
+              };
+            }
+            after.alert_webhooks = completed.webhooks;
+          }
           if (JSON.stringify(after) === JSON.stringify(before)) return { writes: [], events: [] };
           return {
             writes: [{ id: SETTINGS_ID, value: after }],
-            events: [{ type: 'settings.updated', target: 'settings', before, after }],
+            events: [
+              {
+                type: 'settings.updated',
+                target: 'settings',
+                before: shownSettings(before),
+                after: shownSettings(after),
+              },
+            ],
           };
         });
+        if ('refused' in result) return result.refused;
         return { status: 200, body: await present() };
       },
     }),

@@ -8,6 +8,40 @@ import { createTargetLookup, type Resolve, refusePrivateHost, TargetRefusedError
 /** As much of where a redirect leads is told, in characters. */
 const LOCATION_CHARACTERS = 500;
 
+/** What it takes to reach an HTTP endpoint. */
+export interface WebhookTargetDeps {
+  /** Of http or https. Its user and password, if it has them, are sent as basic authentication. */
+  url: URL;
+  /** `whsec_` and base64; null: nothing is signed. */
+  secret: string | null;
+  /** How long one attempt may take, from looking up the name to the end of the body. */
+  timeoutMs: number;
+  /** Whether the URL may lead to addresses that are not public. */
+  allowPrivateTargets: boolean;
+  /** The time of day, in milliseconds since 1970. */
+  nowMs: () => number;
+  /** Asks the DNS; the system does, when it is not given. */
+  lookup?: Resolve;
+  /**
+   * Certificates in PEM that an https server's is checked against, instead of the usual ones. For tests: an operator has
+   * NODE_EXTRA_CA_CERTS.
+   */
+  ca?: string;
+}
+
+/** An HTTP endpoint that takes Standard Webhooks. */
+export interface WebhookTarget {
+  /**
+   * Makes one attempt. Never throws for anything that the other end does: that is an outcome.
+   * @param id what is sent, and signed, as `webhook-id`: visible ASCII without a `.`
+   * @param body JSON
+   * @param signal aborted when the attempt has to end now
+   */
+  post(id: string, body: string, signal: AbortSignal): Promise<DeliveryOutcome>;
+  /** Closes what it keeps open. */
+  close(): Promise<void>;
+}
+
 /**
  * Hands messages to an HTTP endpoint of the operator's own, as Standard Webhooks
  * (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
@@ -17,28 +51,27 @@ const LOCATION_CHARACTERS = 500;
  * is signed. That text is also what is signed, so receivers' libraries verify it as it comes; the id as the sender
  * wrote it is `data.message_id`.
  *
+ * @throws Error when the secret or the URL cannot be used; its message holds neither
+ */
+export function createWebhookProvider(deps: WebhookTargetDeps): Provider {
+  const target = createWebhookTarget(deps);
+  return {
+    name: 'webhook',
+    deliver: (delivery, signal) =>
+      target.post(headerTextOf(delivery.messageId), JSON.stringify(payloadOf(delivery)), signal),
+    close: target.close,
+  };
+}
+
+/**
+ * Reaches an HTTP endpoint that takes Standard Webhooks.
+ *
  * The status decides, as soon as it is there. However large, slow or broken the body that follows is, a message that was
  * taken is never sent again for it. That includes an attempt that is aborted while it reads the body.
  *
- * @param url of http or https. Its user and password, if it has them, are sent as basic authentication
- * @param secret `whsec_` and base64; null: nothing is signed
- * @param timeoutMs how long one attempt may take, from looking up the name to the end of the body
- * @param allowPrivateTargets whether the URL may lead to addresses that are not public
- * @param nowMs the time of day, in milliseconds since 1970
- * @param lookup asks the DNS; the system does, when it is not given
- * @param ca certificates in PEM that an https server's is checked against, instead of the usual ones. For tests: an
- * operator has NODE_EXTRA_CA_CERTS
  * @throws Error when the secret or the URL cannot be used; its message holds neither
  */
-export function createWebhookProvider(deps: {
-  url: URL;
-  secret: string | null;
-  timeoutMs: number;
-  allowPrivateTargets: boolean;
-  nowMs: () => number;
-  lookup?: Resolve;
-  ca?: string;
-}): Provider {
+export function createWebhookTarget(deps: WebhookTargetDeps): WebhookTarget {
   const { url, secret, timeoutMs, allowPrivateTargets, nowMs, lookup, ca } = deps;
   const webhook = secret === null ? null : new Webhook(secret);
   const authorization = basicAuthorization(url);
@@ -47,10 +80,8 @@ export function createWebhookProvider(deps: {
     lookup: createTargetLookup(allowPrivateTargets, lookup),
   });
 
-  function requestOf(delivery: Delivery): Omit<Dispatcher.RequestOptions, 'origin'> {
+  function requestOf(id: string, body: string): Omit<Dispatcher.RequestOptions, 'origin'> {
     const sentAt = new Date(nowMs());
-    const id = headerTextOf(delivery.messageId);
-    const body = JSON.stringify(payloadOf(delivery));
     return {
       path: url.pathname + url.search,
       method: 'POST',
@@ -67,9 +98,8 @@ export function createWebhookProvider(deps: {
   }
 
   return {
-    name: 'webhook',
-    async deliver(delivery, signal) {
-      const called = await caller.call(requestOf(delivery), signal, () => {
+    async post(id, body, signal) {
+      const called = await caller.call(requestOf(id, body), signal, () => {
         if (!allowPrivateTargets) refusePrivateHost(url.hostname);
       });
       if ('answer' in called) return outcomeOf(url, called.answer);

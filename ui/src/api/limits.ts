@@ -16,6 +16,8 @@ export interface LimitInput {
   mode: 'enforce' | 'shadow';
   on_exceeded: 'throttle' | 'defer';
   on_redis_down: 'deny' | 'allow' | 'local';
+  /** In percent of max; null for the workspace's. */
+  alert_thresholds: number[] | null;
   from: string | null;
   until: string | null;
   reason: string | null;

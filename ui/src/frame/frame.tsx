@@ -2,6 +2,7 @@ import { ActionIcon, Burger, Drawer, Group, NavLink, Stack, Text, Title } from '
 import { useDisclosure, useMediaQuery } from '@mantine/hooks';
 import {
   IconApi,
+  IconBell,
   IconChartBar,
   IconGauge,
   IconHistory,
@@ -27,6 +28,7 @@ const VIEWS = [
   { to: '/limits', label: 'Limits', icon: IconShield },
   { to: '/usage', label: 'Usage', icon: IconGauge },
   { to: '/members', label: 'Members', icon: IconUsers },
+  { to: '/alerts', label: 'Alerts', icon: IconBell },
   { to: '/audit', label: 'Audit trail', icon: IconHistory },
   { to: '/settings', label: 'Settings', icon: IconSettings },
 ] as const;

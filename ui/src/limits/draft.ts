@@ -1,5 +1,6 @@
 import type { FieldError } from '../api/call';
 import { DIMENSIONS, type Dimension, type Limit, type LimitInput, type Period } from '../api/limits';
+import { thresholdsOf, thresholdText } from '../show/thresholds';
 import { ordered, wherePairs } from './limit-words';
 
 /** A limit as it is being written: what is typed, also while it is not a limit yet. */
@@ -14,6 +15,8 @@ export interface Draft {
   mode: LimitInput['mode'];
   on_exceeded: LimitInput['on_exceeded'];
   on_redis_down: LimitInput['on_redis_down'];
+  /** As it is typed; empty for the workspace's. */
+  alert_thresholds: string;
   from: string | null;
   until: string | null;
   reason: string;
@@ -37,6 +40,7 @@ export const EMPTY_DRAFT: Draft = {
   mode: 'enforce',
   on_exceeded: 'throttle',
   on_redis_down: 'deny',
+  alert_thresholds: '',
   from: null,
   until: null,
   reason: '',
@@ -45,6 +49,7 @@ export const EMPTY_DRAFT: Draft = {
 /** A limit, to be edited. */
 export function draftOf(limit: LimitInput): Draft {
   const { id = '', per, period, max, where, mode, on_exceeded, on_redis_down, from, until, reason } = limit;
+  const { alert_thresholds } = limit;
   return {
     id,
     per: ordered(per),
@@ -55,6 +60,7 @@ export function draftOf(limit: LimitInput): Draft {
     mode,
     on_exceeded,
     on_redis_down,
+    alert_thresholds: alert_thresholds === null ? '' : thresholdText(alert_thresholds),
     from,
     until,
     reason: reason ?? '',
@@ -79,6 +85,7 @@ export function inputOf(draft: Draft): LimitInput {
     mode,
     on_exceeded,
     on_redis_down,
+    alert_thresholds: draft.alert_thresholds.trim() === '' ? null : thresholdsOf(draft.alert_thresholds),
     from,
     until,
     reason: reason.trim() === '' ? null : reason,
@@ -96,6 +103,10 @@ export function draftErrors(draft: Draft): DraftErrors {
     else if (!Number.isSafeInteger(count) || count < 0) errors.max = 'must be a whole number, and not below 0';
     else if (count > MAX_MAX) errors.max = `must be at most ${MAX_MAX.toLocaleString()}`;
   }
+  if (draft.alert_thresholds.trim() !== '' && thresholdsOf(draft.alert_thresholds) === null) {
+    errors.alert_thresholds =
+      'must be whole numbers from 1 to 100, each once and ten at most, such as 80, 100; or none';
+  }
   if (from !== null && until !== null && Date.parse(from) >= Date.parse(until))
     errors.until = 'must be later than from';
   if (reason.length > REASON_MAX) errors.reason = `must be at most ${REASON_MAX.toLocaleString()} characters`;
@@ -106,11 +117,14 @@ export function draftErrors(draft: Draft): DraftErrors {
 export function fieldErrors(errors: readonly FieldError[]): DraftErrors {
   return Object.fromEntries(
     errors.flatMap(({ path, message }) => {
-      const field = FIELDS.find((name) => path === name || (name === 'per' && path.startsWith('per')));
+      const field = FIELDS.find((name) => path === name || (LISTS.includes(name) && path.startsWith(`${name}.`)));
       return field === undefined ? [] : [[field, message]];
     }),
   );
 }
+
+/** Of which what is wrong may be one entry. */
+const LISTS: readonly string[] = ['per', 'alert_thresholds'];
 
 const FIELDS: readonly string[] = [
   'id',
@@ -122,6 +136,7 @@ const FIELDS: readonly string[] = [
   'mode',
   'on_exceeded',
   'on_redis_down',
+  'alert_thresholds',
   'from',
   'until',
   'reason',
@@ -164,6 +179,7 @@ export function merged(began: Draft, now: Draft, written: Draft): Draft {
     mode: pick(began.mode, now.mode, written.mode),
     on_exceeded: pick(began.on_exceeded, now.on_exceeded, written.on_exceeded),
     on_redis_down: pick(began.on_redis_down, now.on_redis_down, written.on_redis_down),
+    alert_thresholds: pick(began.alert_thresholds, now.alert_thresholds, written.alert_thresholds),
     from: pick(began.from, now.from, written.from),
     until: pick(began.until, now.until, written.until),
     reason: pick(began.reason, now.reason, written.reason),

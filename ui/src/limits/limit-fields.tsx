@@ -91,6 +91,13 @@ export function LimitFields({
         note="Of several limits that apply, the strictest rules."
         onChange={(value) => form.setFieldValue('on_redis_down', value)}
       />
+      <TextInput
+        label="Alerts at"
+        description="Percent of the maximum at which somebody is told. Left empty, at the thresholds of the workspace; “none” for no such alerts."
+        placeholder="such as 50, 80, 100"
+        autoComplete="off"
+        {...field('alert_thresholds')}
+      />
       <fieldset className="limit-fieldset">
         <legend>For a time only</legend>
         <Text size="xs" c="dimmed" mb="xs">

@@ -1,4 +1,5 @@
 import { DIMENSIONS, type Dimension, type Limit, type LimitInput, type Period } from '../api/limits';
+import { thresholdWords } from '../show/thresholds';
 
 /** A period with its article: 50 messages *a day*. */
 export const A_PERIOD: Record<Period, string> = {
@@ -91,6 +92,10 @@ export function fieldsOf(limit: LimitInput & Partial<Pick<Limit, 'source'>>): { 
     { label: 'Mode', text: MODE_WORDS[mode].label },
     { label: 'When it is full', text: EXCEEDED_WORDS[on_exceeded].label },
     { label: 'When Redis is down', text: REDIS_DOWN_WORDS[on_redis_down].label },
+    {
+      label: 'Alerts at',
+      text: limit.alert_thresholds === null ? "the workspace's thresholds" : thresholdWords(limit.alert_thresholds),
+    },
     { label: 'From', text: from === null ? 'always' : MOMENT.format(Date.parse(from)) },
     { label: 'Until', text: until === null ? 'further notice' : MOMENT.format(Date.parse(until)) },
     { label: 'Reason', text: reason ?? '–' },

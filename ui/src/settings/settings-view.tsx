@@ -21,8 +21,8 @@ import { ZoneField } from './zone-field';
 const SETTINGS_KEY = ['settings'];
 const MONTHS_MAX = 120;
 
-/** The settings as their fields hold them: a text or a number may be half there. */
-type Fields = Omit<Settings, 'billing_anchor' | 'billing_months'> & {
+/** The settings as their fields hold them: a text or a number may be half there. Those of alerts are in a view of their own. */
+type Fields = Omit<Settings, 'billing_anchor' | 'billing_months' | 'alert_thresholds' | 'alert_webhooks'> & {
   billing_anchor: string | null;
   billing_months: number | '';
 };

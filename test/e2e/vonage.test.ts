@@ -1,4 +1,5 @@
 import { vonageSignature } from '../../src/sends/providers/vonage-signature';
+import { type Receiver, startReceiver, SECRET as WEBHOOK_SECRET } from '../support/receivers';
 import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
 import { endAllSendgates, runSendgate, startSendgate } from '../support/sendgate';
 import { until } from '../support/sends';
@@ -8,9 +9,10 @@ const SECRET = 'a-signature-secret';
 const NUMBER = '+44 7700 900000';
 
 let vonage: FakeVonage;
+let receiver: Receiver;
 let environment: Record<string, string>;
 beforeEach(async () => {
-  vonage = await startFakeVonage();
+  [vonage, receiver] = await Promise.all([startFakeVonage(), startReceiver()]);
   environment = {
     REDIS_URL: sharedRedisUrl(),
     PORT: '0',
@@ -20,13 +22,14 @@ beforeEach(async () => {
     SENDGATE_VONAGE_FROM: 'Acme',
     SENDGATE_VONAGE_URL: vonage.url.href,
     SENDGATE_VONAGE_PAUSE: '1s',
+    SENDGATE_ALLOW_PRIVATE_TARGETS: 'true',
     SENDGATE_VONAGE_SIGNATURE_SECRET: SECRET,
     SENDGATE_VONAGE_SIGNATURE_METHOD: 'sha256',
   };
 });
 afterEach(async () => {
   await endAllSendgates();
-  await vonage.stop();
+  await Promise.all([vonage.stop(), receiver.stop()]);
 });
 
 async function call(api: string, method: string, path: string, body?: unknown) {
@@ -108,10 +111,13 @@ test('an SMS goes from /send to Vonage, and is delivered when a receipt says so;
   expect(vonage.requests).toHaveLength(3);
 });
 
-test('while the account is in trouble nothing is lost and all workers wait; it is told in the log and the metrics', async () => {
+test('while the account is in trouble nothing is lost and all workers wait; it is told in the log, the metrics and by an alert', async () => {
   let isWell = false;
   vonage.answer(() => (isWell ? [taken()] : [{ status: '9', 'error-text': 'Quota Exceeded - rejected' }]));
   const api = await startSendgate(['api'], environment).ready();
+  await call(api, 'PATCH', '/settings', {
+    alert_webhooks: [{ url: receiver.url, secret: WEBHOOK_SECRET, events: ['provider.stopped'] }],
+  });
   const workers = ['0', '0'].map((port) => startSendgate(['worker'], { ...environment, SENDGATE_WORKER_PORT: port }));
   const ports = await Promise.all(workers.map((worker) => worker.logged('The worker listens.')));
   await Promise.all(workers.map((worker) => worker.logged('The worker is ready.')));
@@ -125,6 +131,11 @@ test('while the account is in trouble nothing is lost and all workers wait; it i
   expect(metrics.map(({ text }) => text).join('')).toMatch(
     /^sendgate_provider_stops_total\{provider="vonage",code="9"\} [1-9]/m,
   );
+  await until(() => receiver.requests.length > 0);
+  expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
+    type: 'provider.stopped',
+    data: { provider: 'vonage', code: '9', reason: expect.stringContaining('Top it up'), until: expect.any(String) },
+  });
   const explained = (await call(api, 'GET', `/messages/${ids[0]}/explain`)).body;
   expect(explained.status).toBe('ENQUEUED');
 
@@ -135,6 +146,8 @@ test('while the account is in trouble nothing is lost and all workers wait; it i
   for (const id of ids) await becomes(api, id, 'SENT');
   const took = vonage.requests.slice(-20).map(({ fields }) => fields['client-ref']);
   expect(new Set(took)).toEqual(new Set(ids));
+  // However often it was stopped again meanwhile, for the same reason, and by whichever worker.
+  expect(receiver.requests).toHaveLength(1);
 });
 
 test('a configuration that is not whole, or wrong, is refused at the start, all of it at once, without any secret', async () => {

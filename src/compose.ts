@@ -1061,6 +1061,10 @@ export function composeUp(
                 pause_ms: pauseMs,
               }),
             restarted: () => logger.info('The private Redis runs again.'),
+            tornTailStays: (reason) =>
+              logger.warn('The private Redis was cut off as it wrote, and its file could not be written anew.', {
+                reason,
+              }),
           },
         });
     }

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectPatiently, type RedisTarget } from '../store/connection';
+import { connectPatiently, type RedisClient, type RedisTarget } from '../store/connection';
 import type { DataFolder } from './folder';
 
 /** The private Redis did not start; the message, with Redis's own words, is for the operator. */
@@ -14,6 +14,8 @@ export interface PrivateRedisObserver {
   died(status: string, output: string, pauseMs: number): void;
   /** It was started again and answers. */
   restarted(): void;
+  /** What it was writing when it was killed was cut off, and could not be cleared away: with the next death it may count. */
+  tornTailStays(reason: string): void;
 }
 
 /** A Redis that belongs to this process: its child, reached through a socket that only this user may open. */
@@ -27,6 +29,8 @@ export interface PrivateRedis {
 
 /** How long one that was told to end may take before it is killed, in milliseconds. */
 const END_MS = 5_000;
+/** How often it is looked whether a file has been written anew, in milliseconds. */
+const REWRITE_LOOK_MS = 20;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 /** One that has run for this long is well: the next death is answered at once again. */
@@ -98,7 +102,10 @@ export function startPrivateRedis(deps: {
     await endLeftOver(folder);
     if (stopping.signal.aborted) throw new PrivateRedisError('The private Redis was stopped before it was started.');
     run = launch(program, path, folder);
-    if (await answers(target, run)) return run;
+    if (await answers(target, run)) {
+      await clearTornTail(target, run, observer);
+      return run;
+    }
     const status = await run.ended;
     throw new PrivateRedisError(`The private Redis (${program}) ${status} before it answered:\n${run.output()}`);
   }
@@ -120,7 +127,10 @@ export function startPrivateRedis(deps: {
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       latest = launch(program, path, folder);
       run = latest;
-      if (await answers(target, latest)) observer.restarted();
+      if (await answers(target, latest)) {
+        await clearTornTail(target, latest, observer);
+        observer.restarted();
+      }
     }
   }
 
@@ -207,6 +217,39 @@ async function answers(target: RedisTarget, run: Run): Promise<boolean> {
   const answered = await Promise.race([pinged, run.ended.then(() => false)]);
   redis.disconnect();
   return answered;
+}
+
+/** What Redis and Valkey say when the last of what they wrote was cut off. */
+const TORN_TAIL = /aof-load-truncated/;
+
+/**
+ * Has the append-only file written anew when its tail was cut off. What a script writes is one transaction there; of one that
+ * is cut off inside a command Redis (7.0 and others; Valkey until https://github.com/valkey-io/valkey/pull/4342) leaves the
+ * commands before, without their end: they do nothing at this start, and take effect at the next one, with the first
+ * transaction that follows. A message would be counted that was never decided.
+ */
+async function clearTornTail(target: RedisTarget, run: Run, observer: PrivateRedisObserver): Promise<void> {
+  if (!TORN_TAIL.test(run.output())) return;
+  const redis = connectPatiently(target, { name: 'sendgate-start', commandTimeoutMs: 0, reconnectMs: 20 });
+  redis.on('error', () => undefined); // It reconnects, or the run has ended.
+  const rewritten = rewriteAppendOnlyFile(redis).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+  const reason = await Promise.race([rewritten, run.ended]);
+  redis.disconnect();
+  if (reason !== null) observer.tornTailStays(reason);
+}
+
+/** Has Redis write its append-only file anew, and waits for that. @throws Error when it could not be */
+export async function rewriteAppendOnlyFile(redis: RedisClient): Promise<void> {
+  await redis.call('BGREWRITEAOF');
+  for (;;) {
+    const info = await redis.info('persistence');
+    if (/aof_rewrite_(?:in_progress|scheduled):1/.test(info)) await delay(REWRITE_LOOK_MS);
+    else if (info.includes('aof_last_bgrewrite_status:ok')) return;
+    else throw new Error('the append-only file could not be written anew');
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { openConsole, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
+import { type Receiver, SECRET, startReceiver } from '../support/receivers';
 import { type RedisServer, startRedis } from '../support/redis';
 import { endAllSendgates } from '../support/sendgate';
 
@@ -16,23 +17,27 @@ const IMAGES = process.env.SENDGATE_TEST_IMAGES;
 
 let browser: Browser;
 let redis: RedisServer;
+let receiver: Receiver;
 let server: ConsoleServer;
 beforeAll(async () => {
   browser = await startBrowser();
   // One of its own: the name of the workspace is in the pictures.
-  redis = await startRedis();
-  server = await startConsoleServer({ REDIS_URL: redis.url, SENDGATE_WORKSPACE: 'production' });
+  [redis, receiver] = await Promise.all([startRedis(), startReceiver()]);
+  server = await startConsoleServer({
+    ...{ REDIS_URL: redis.url, SENDGATE_WORKSPACE: 'production', SENDGATE_ALLOW_PRIVATE_TARGETS: 'true' },
+  });
   await seed();
 });
 afterAll(async () => {
   await browser?.close();
   await endAllSendgates();
-  await redis?.stop();
+  await Promise.all([redis?.stop(), receiver?.stop()]);
 });
 
 /** A workspace as somebody has it who has used it for a while. */
 async function seed(): Promise<void> {
   await server.call('PATCH', '/settings', { timezone: 'America/New_York', log_checks: 'all' });
+  await server.call('PATCH', '/settings', { alert_webhooks: [{ url: `${receiver.url}oncall`, secret: SECRET }] });
   const limits = {
     'everything-hourly': { per: [], period: 'hour', max: 10_000 },
     'account-monthly': { per: ['account'], period: 'billing_period', max: 2_000 },
@@ -106,6 +111,7 @@ const VIEWS: Record<string, View> = {
       await page.getByText('Before', { exact: true }).first().waitFor();
     },
   },
+  alerts: { path: '/alerts', heading: 'Alerts', shows: 'tr[data-index]' },
   settings: { path: '/settings', heading: 'Settings', shows: 'text=Exempt topics' },
   // The last one: what is written in a form keeps from leaving it.
   'what-if': {

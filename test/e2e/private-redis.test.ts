@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +45,7 @@ let onRestarted = (): void => undefined;
 const observer = {
   died: (status: string) => void events.push(status),
   restarted: () => onRestarted(),
+  tornTailStays: (reason: string) => void events.push(reason),
 };
 
 async function start(folder: DataFolder): Promise<PrivateRedis & { redis: Redis }> {
@@ -97,6 +109,26 @@ describe('a private Redis', () => {
     expect(events).toEqual(['ended with status 137']);
     expect(await redis.get('a')).toBe('1');
     expect(await pidOf(redis)).not.toBe(pid);
+  });
+
+  test('killed in the middle of writing, it forgets all of what it was writing: also at the start after the next', async () => {
+    const folder = openDataFolder(temporaryFolder());
+    const first = await start(folder);
+    await first.redis.set('before', '1');
+    const written = readdirSync(join(folder.data, 'appendonlydir')).find((name) => name.endsWith('.incr.aof'))!;
+    // What a script writes is one transaction in the file.
+    await first.redis.eval("redis.call('INCR', 'counted') redis.call('SET', 'decided', string.rep('x', 100))", 0);
+    await first.stop();
+    const file = join(folder.data, 'appendonlydir', written);
+    truncateSync(file, statSync(file).size - 50);
+
+    const second = await start(folder);
+    expect(await second.redis.mget('before', 'counted', 'decided')).toEqual(['1', null, null]);
+    await second.redis.eval("redis.call('SET', 'after', '1') redis.call('SET', 'later', '1')", 0);
+    await second.stop();
+    const third = await start(folder);
+    expect(await third.redis.mget('before', 'counted', 'decided', 'after')).toEqual(['1', null, null, '1']);
+    expect(events.filter((event) => !event.startsWith('ended'))).toEqual([]);
   });
 
   test('takes the place of one that was left behind, and keeps what that one had', async () => {

@@ -238,13 +238,26 @@ describe('handed-over sends while everything dies', () => {
       expect(idsByKey.size).toBe(count);
       const ids = [...idsByKey.values()];
       expect(new Set(ids).size).toBe(count);
+      // And there is none besides: whatever was counted is what somebody heard of.
+      const logged: string[] = [];
+      for (let cursor: string | null = null, more = true; more; more = cursor !== null) {
+        const page = await messageLog.page({}, cursor, 100);
+        logged.push(...page.messages.map(({ id }) => id!));
+        cursor = page.next;
+      }
+      expect(logged.filter((id) => !new Set(ids).has(id))).toEqual([]);
       const messages: LoggedMessage[] = [];
       for (let start = 0; start < ids.length; start += 500) {
         for (const message of await messageLog.read(ids.slice(start, start + 500))) messages.push(message!);
       }
-      const tally = new Map<string, number>();
-      for (const { status } of messages) tally.set(status, (tally.get(status) ?? 0) + 1);
-      expect(Object.fromEntries(tally)).toEqual({ SENT: 50 * 90, THROTTLED: 50 * 10 });
+      const tally = new Map<string, Record<string, number>>();
+      for (const { status, user } of messages) {
+        const own = tally.get(user!) ?? {};
+        own[status] = (own[status] ?? 0) + 1;
+        tally.set(user!, own);
+      }
+      for (const [user, own] of tally) expect({ user, ...own }).toEqual({ user, SENT: 90, THROTTLED: 10 });
+      expect(tally.size).toBe(50);
 
       // What was sent arrived: once, or once more for each delivery that was begun again.
       const known = new Set(ids);

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { rewriteAppendOnlyFile } from '../../src/private-redis/server';
+import { connectPatiently, parseRedisUrl } from '../../src/store/connection';
 import { startRedisProcess } from './redis-process';
 import type { RedisOptions, RedisServer } from './redis-server';
 
@@ -7,8 +9,20 @@ export type { RedisOptions, RedisServer } from './redis-server';
 
 /** Starts a Redis for one test, which must `stop()` it. Ordinary tests use `sharedRedisUrl()`. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  if (redisMode() === 'process') return startRedisProcess(options);
-  return containers().startRedisContainer(options);
+  const server = await (redisMode() === 'process'
+    ? startRedisProcess(options)
+    : containers().startRedisContainer(options));
+  if (!options.appendonly) return server;
+  return {
+    ...server,
+    async restart() {
+      await server.restart();
+      // As docs/operations.md says, lest what it was writing when it was killed takes effect after its next death.
+      const redis = connectPatiently(parseRedisUrl(server.url), { name: 'test', commandTimeoutMs: 0, reconnectMs: 20 });
+      await rewriteAppendOnlyFile(redis);
+      redis.disconnect();
+    },
+  };
 }
 
 /**

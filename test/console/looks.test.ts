@@ -111,7 +111,7 @@ const VIEWS: Record<string, View> = {
       await page.getByText('Before', { exact: true }).first().waitFor();
     },
   },
-  alerts: { path: '/alerts', heading: 'Alerts', shows: 'tr[data-index]' },
+  alerts: { path: '/alerts', heading: 'Alerts', shows: 'table[aria-label=Alerts] tbody tr' },
   settings: { path: '/settings', heading: 'Settings', shows: 'text=Exempt topics' },
   // The last one: what is written in a form keeps from leaving it.
   'what-if': {

@@ -1,4 +1,4 @@
-import { Button, Grid, Group, Paper, Stack, Table, Text, Title } from '@mantine/core';
+import { Box, Button, Grid, Group, Paper, Stack, Table, Text, Title } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { type AlertsPage, fetchAlerts } from '../api/alerts';
 import { fetchSettings } from '../api/settings';
@@ -72,49 +72,57 @@ export function AlertsView() {
 function AlertTable({ items }: { items: AlertsPage['items'] }) {
   if (items.length === 0) return <Text>Nothing has happened that there is an alert of.</Text>;
   return (
-    <Table.ScrollContainer minWidth="30rem">
-      <Table fz="sm" verticalSpacing="xs" aria-label="Alerts">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Time</Table.Th>
-            <Table.Th>What</Table.Th>
-            <Table.Th>Told</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {items.map(({ alert, deliveries }) => (
-            <Table.Tr key={alert.data.alert_id}>
-              <Table.Td style={{ whiteSpace: 'nowrap' }}>
-                <Instant at={alert.timestamp} />
-              </Table.Td>
-              <Table.Td className="foreign">
-                <Text size="sm" fw={500} className="foreign">
-                  {visible(alertWords(alert))}
+    <Table fz="sm" verticalSpacing="xs" aria-label="Alerts">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Time</Table.Th>
+          <Table.Th>What</Table.Th>
+          <Table.Th visibleFrom="sm">Told</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {items.map(({ alert, deliveries }) => (
+          <Table.Tr key={alert.data.alert_id}>
+            <Table.Td style={{ whiteSpace: 'nowrap' }}>
+              <Instant at={alert.timestamp} />
+            </Table.Td>
+            <Table.Td className="foreign">
+              <Text size="sm" fw={500} className="foreign">
+                {visible(alertWords(alert))}
+              </Text>
+              {whoseWords(alert) !== '' && (
+                <Text size="xs" c="dimmed" component="div">
+                  <Foreign text={whoseWords(alert)} />
                 </Text>
-                {whoseWords(alert) !== '' && (
-                  <Text size="xs" c="dimmed" component="div">
-                    <Foreign text={whoseWords(alert)} />
-                  </Text>
-                )}
-              </Table.Td>
-              <Table.Td className="foreign">
-                {deliveries.length === 0 && (
-                  <Text size="xs" c="dimmed">
-                    Nobody
-                  </Text>
-                )}
-                {deliveries.map((delivery) => (
-                  <Text size="xs" key={delivery.url ?? 'mail'} className="foreign">
-                    {delivery.url === null ? 'Mail' : visible(hostOf(delivery.url))}: {visible(stateWords(delivery))}
-                  </Text>
-                ))}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+              )}
+              <Box hiddenFrom="sm">
+                <Told deliveries={deliveries} />
+              </Box>
+            </Table.Td>
+            <Table.Td className="foreign" visibleFrom="sm">
+              <Told deliveries={deliveries} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
   );
+}
+
+/** Who was told, and how that went. */
+function Told({ deliveries }: Pick<AlertsPage['items'][number], 'deliveries'>) {
+  if (deliveries.length === 0) {
+    return (
+      <Text size="xs" c="dimmed">
+        Nobody
+      </Text>
+    );
+  }
+  return deliveries.map((delivery) => (
+    <Text size="xs" key={delivery.url ?? 'mail'} className="foreign">
+      {delivery.url === null ? 'Mail' : visible(hostOf(delivery.url))}: {visible(stateWords(delivery))}
+    </Text>
+  ));
 }
 
 function hostOf(url: string): string {

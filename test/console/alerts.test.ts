@@ -83,7 +83,10 @@ test('alerts appear with whose they are and what became of them, by webhook and 
   const table = page.getByRole('table', { name: 'Alerts' });
   const row = table.getByRole('row').filter({ hasText: 'daily: messages are throttled, 5 of 5 in the day' });
   await row.getByText('user ann[U+202E]<b>').waitFor();
-  await row.getByText(/Failed: answered 410/).filter({ visible: true }).waitFor();
+  await row
+    .getByText(/Failed: answered 410/)
+    .filter({ visible: true })
+    .waitFor();
   await table.getByText('daily: 80 % passed, 4 of 5').waitFor();
   await table.getByText('Mail: Delivered').filter({ visible: true }).waitFor();
   await table.getByText('Mail: Counted by the next mail').filter({ visible: true }).first().waitFor();

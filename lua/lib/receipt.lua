@@ -1,6 +1,6 @@
 -- Receipts: what a provider says later of the parts of a message that it took. The script that includes it has included
 -- lib/log, lib/send and lib/release.
---   pr:<provider>:<id>   string: the message that a provider's id of a part stands for
+--   pp:<provider>:<id>   string: the message that a provider's id of a part stands for
 --   pe:<provider>:<id>   string: a receipt that came before that was known, as JSON
 -- A receipt is {stage, detail, error, code}: how far the part has come, JSON for the log, and when it failed what went
 -- wrong, in words, and the provider's code for it, as of `ec` in lib/send.
@@ -10,7 +10,7 @@
 local STAGE_RANKS = { w = 0, a = 1, b = 2, u = 3, d = 4, f = 4 }
 
 local function part_key(prefix, provider, part)
-  return prefix .. 'pr:' .. escape_part(provider) .. ':' .. escape_part(part)
+  return prefix .. 'pp:' .. escape_part(provider) .. ':' .. escape_part(part)
 end
 
 local function early_key(prefix, provider, part)

@@ -141,7 +141,7 @@ export function createKeys(workspace: string): Keys {
     send: (messageId) => `${prefix}s:${escapeKeyPart(messageId)}`,
     payload: (requestId) => `${prefix}p:${escapeKeyPart(requestId)}`,
     idempotencyKey: (hash) => `${prefix}i:${hash}`,
-    providerPart: (provider, part) => `${prefix}pr:${escapeKeyPart(provider)}:${escapeKeyPart(part)}`,
+    providerPart: (provider, part) => `${prefix}pp:${escapeKeyPart(provider)}:${escapeKeyPart(part)}`,
     outbox: (provider) => `${prefix}outbox:${provider}`,
     due: `${prefix}due`,
     holds: `${prefix}holds`,

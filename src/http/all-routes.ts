@@ -28,6 +28,7 @@ import { receiptRoutes, type VonageReceipts } from './routes/receipts';
 import { type SendConfiguration, sendRoutes } from './routes/send';
 import { sessionRoutes } from './routes/session';
 import { settingsRoutes } from './routes/settings';
+import { simulationRoutes } from './routes/simulate';
 import { usageRoutes } from './routes/usage';
 
 /** What the routes stand on. Each part is made at the composition root. */
@@ -70,6 +71,7 @@ export function allRoutes(services: Services): Route[] {
     ...sendRoutes(services),
     ...receiptRoutes(services),
     ...usageRoutes(services),
+    ...simulationRoutes(services),
     ...limitRoutes(services),
     ...settingsRoutes(services),
     ...memberRoutes(services),

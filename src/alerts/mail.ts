@@ -70,8 +70,7 @@ export function createAdminMail(deps: { url: string; from: string; to: readonly 
 
 /** A text that cannot begin another header, or be mistaken for another line. */
 export function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that must not be there
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
 }
 
 function domainOf(from: string): string {

@@ -13,6 +13,7 @@
 --       `tries` is how many have been made since the decision; `again` 1 when this one was begun before; `limits` is the
 --       text of keep_limits
 
+-- @include lib/clock
 -- @include lib/log
 -- @include lib/send
 
@@ -33,7 +34,7 @@ if again then
   redis.call('HSET', key, 'rd', times)
   -- A message that ends its worker each time is not to fill the log.
   if times <= MOST_EVENTS then
-    redis.call('HSET', key, 'ev', add_event(prefix, id, state.ev, 'REDELIVERED', ''))
+    redis.call('HSET', key, 'ev', add_event(prefix, id, state.ev, 'REDELIVERED', '', now_ms()))
   end
 else
   redis.call('HSET', key, 'ph', 's')

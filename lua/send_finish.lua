@@ -99,7 +99,7 @@ end
 
 if outcome == 'retry' then
   redis.call('HSET', key, 'n', attempt + 1, 'tries', tries, 'er', error,
-    'ev', add_event(prefix, id, state.ev, 'RETRYING', detail))
+    'ev', add_event(prefix, id, state.ev, 'RETRYING', detail, now))
   enqueue_attempts(prefix, state.pv, { id, attempt + 1 }, ARGV[6])
   return { 'ENQUEUED', now }
 end
@@ -116,7 +116,7 @@ if outcome == 'stopped' then
   -- A provider that is stopped for days is not to fill the log.
   if times <= MOST_STOPS_LOGGED then
     redis.call('HSET', key, 'ev',
-      add_event(prefix, id, state.ev, 'STOPPED', string.sub(detail, 1, -2) .. ',"next_try":' .. due .. '}'))
+      add_event(prefix, id, state.ev, 'STOPPED', string.sub(detail, 1, -2) .. ',"next_try":' .. due .. '}', now))
   end
   enqueue_attempts(prefix, state.pv, { id, attempt + 1 }, due)
   return { 'ENQUEUED', now, is_first and 1 or 0, stop.since_ms, stop.until_ms }

@@ -84,6 +84,6 @@ local function apply_receipt(prefix, id, part, receipt, now, refund, counters)
     drop_payload(prefix, state.r == '' and id or state.r, id)
     return 'delivered'
   end
-  redis.call('HSET', key, 'pt', parts, 'ev', add_event(prefix, id, state.ev, 'RECEIPT', detail))
+  redis.call('HSET', key, 'pt', parts, 'ev', add_event(prefix, id, state.ev, 'RECEIPT', detail, now))
   return 'noted'
 end

@@ -47,9 +47,11 @@ local function lines_of(text)
   return lines
 end
 
--- Writes what happened to a message into the log. Returns its `ev` with the entry added.
-local function add_event(prefix, id, ev, status, detail)
-  local entry = redis.call('XADD', prefix .. 'log', '*', 'status', status, 'send', id, 'detail', detail)
+-- Writes what happened to a message, and when, into the log. Returns its `ev` with the entry added. The entry's id may be
+-- of a later millisecond: see lib/clock.
+local function add_event(prefix, id, ev, status, detail, now)
+  local entry = redis.call('XADD', prefix .. 'log', '*', 'status', status, 'send', id, 'detail', detail,
+    't', string.format('%.0f', now))
   if ev == '' then
     return entry
   end
@@ -86,7 +88,7 @@ local function set_status(prefix, id, state, status, detail, now, more)
     redis.call('ZREM', index_key(prefix, 's', state.st), id)
     redis.call('ZADD', index_key(prefix, 's', status), state.q, id)
   end
-  local ev = add_event(prefix, id, state.ev, status, detail)
+  local ev = add_event(prefix, id, state.ev, status, detail, now)
   redis.call('HSET', send_key(prefix, id), 'st', status, 'ev', ev, unpack(more))
   -- What a trim has passed over because it was still to be sent is trimmed when it has been over for as long as others.
   if state.ol == '1' then

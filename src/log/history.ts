@@ -1,7 +1,7 @@
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
 import type { LoggedMessage } from './messages';
-import { entryMs, streamEntry } from './stream';
+import { eventMs, streamEntry } from './stream';
 
 /** Something that happened to a message. */
 export interface MessageEvent {
@@ -30,7 +30,7 @@ export async function readHistory(
     if (found === undefined) return [];
     const { id: entryId, fields } = streamEntry(found);
     const detail = fields.detail ? (JSON.parse(fields.detail) as Record<string, unknown>) : {};
-    return [{ id: entryId, atMs: entryMs(entryId), type: fields.status ?? '', detail }];
+    return [{ id: entryId, atMs: eventMs(entryId, fields), type: fields.status ?? '', detail }];
   });
   return [began, ...later];
 }

@@ -21,6 +21,14 @@ export function entryMs(id: string): number {
 }
 
 /**
+ * When what an entry of the log tells of happened, in epoch milliseconds: for sends the script's own moment, which their
+ * state has too. The entry may have been written in the next millisecond.
+ */
+export function eventMs(id: string, fields: StreamEntry['fields']): number {
+  return fields.t === undefined ? entryMs(id) : Number(fields.t);
+}
+
+/**
  * The entries before `beforeId`, or the newest for null, from the newest to the oldest. New entries only come in at
  * the other end, so reading on from the last id that was seen shows each entry once.
  */

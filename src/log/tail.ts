@@ -3,7 +3,7 @@ import type { RedisClient } from '../store/connection';
 import { isRedisUnavailable } from '../store/failure';
 import type { Keys } from '../store/keys';
 import type { LoggedMessage, MessageLog } from './messages';
-import { entriesBefore, entryMs, type StreamEntry, streamEntry } from './stream';
+import { entriesBefore, eventMs, type StreamEntry, streamEntry } from './stream';
 
 /** Something that happened, as it is followed. */
 export interface TailedEvent {
@@ -45,7 +45,7 @@ export async function* followLog(
       ref: fields.m ?? '',
     }));
     const later = entries.map(({ id, fields }) => ({
-      atMs: entryMs(id),
+      atMs: eventMs(id, fields),
       type: fields.status ?? '',
       detail: fields.detail ? (JSON.parse(fields.detail) as Record<string, unknown>) : {},
       ref: fields.send ?? id,

@@ -13,7 +13,7 @@ import { type Hold, startHold } from '../../src/sends/hold';
 import { createProcessAttempt } from '../../src/sends/process';
 import type { Delivery, DeliveryOutcome, Provider } from '../../src/sends/providers/provider';
 import { openQueues, type Queues } from '../../src/sends/queue';
-import { type Relay, type RelayObserver, startRelay } from '../../src/sends/relay';
+import { type RelayObserver, startRelay } from '../../src/sends/relay';
 import type { Payload, Recipient, SendRequest } from '../../src/sends/request';
 import { createSendStore, type SendStore } from '../../src/sends/store';
 import { startWorkers, type Workers } from '../../src/sends/workers';
@@ -23,6 +23,7 @@ import { connectPatiently, parseRedisUrl, type RedisClient } from '../../src/sto
 import { createKeys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
 import { loadScripts } from '../../src/store/scripts';
+import type { StreamConsumer } from '../../src/store/stream-consumer';
 import { startTestGate, type TestGate } from './gate';
 
 /** What a request is to differ in from an ordinary one. */
@@ -161,7 +162,7 @@ export function requestIdOf(outcome: SendOutcome): string {
 export interface TestDelivery {
   redis: RedisClient;
   queues: Queues;
-  relay(options?: { maxDepth?: number; observer?: Partial<RelayObserver> }): Relay;
+  relay(options?: { maxDepth?: number; observer?: Partial<RelayObserver> }): StreamConsumer;
   workers(options: {
     deliver: (delivery: Delivery, signal: AbortSignal) => Promise<DeliveryOutcome>;
     provider?: string;

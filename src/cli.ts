@@ -84,7 +84,7 @@ async function finish(command: () => Promise<Outcome>): Promise<void> {
 }
 
 function upCommand(): Promise<void> {
-  const { composeUp } = require('./compose') as typeof import('./compose');
+  const { composeUp } = require('./compose/up') as typeof import('./compose/up');
   const system = { path: process.env.PATH, platform: process.platform, pid: process.pid };
   return serve((deps) =>
     composeUp(deps, system, ({ url, access, privateRedisFolder }) => {
@@ -121,14 +121,14 @@ function program(): Command {
     .command('api')
     .description('run an API')
     .action(() => {
-      const { composeApi } = require('./compose') as typeof import('./compose');
+      const { composeApi } = require('./compose/api') as typeof import('./compose/api');
       return serve((deps) => composeApi(deps, targetOrExit(deps.config, 'api'), () => undefined));
     });
   sendgate
     .command('worker')
     .description('run a worker')
     .action(() => {
-      const { composeWorker } = require('./compose') as typeof import('./compose');
+      const { composeWorker } = require('./compose/worker') as typeof import('./compose/worker');
       return serve((deps) => composeWorker(deps, targetOrExit(deps.config, 'worker'), null));
     });
   sendgate

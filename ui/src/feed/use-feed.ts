@@ -1,11 +1,9 @@
-import { type InfiniteData, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type InfiniteData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo } from 'react';
 import type { Page } from '../api/messages';
 import { againAfterMs } from '../frame/queries';
-import { useSignedInMs } from '../frame/session';
+import { PAGE, usePages } from './use-pages';
 
-/** How many entries are asked for at a time: as many as there may be on a page. */
-const PAGE = 100;
 /** How often it is looked for new ones, in milliseconds. */
 const NEWS_MS = 2_000;
 /** How many new ones are kept ready above. When there are more the list begins anew with the newest. */
@@ -63,23 +61,9 @@ interface News<Item> {
 export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSource<Item>): ChangingFeed<Item> {
   const queries = useQueryClient();
   const pagesKey = ['feed', ...key];
-  const pages = useInfiniteQuery({
-    queryKey: pagesKey,
-    queryFn: ({ pageParam, signal }) => fetchPage(pageParam, PAGE, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.cursor,
-    // Asked for again as a whole, entries would move and the list lose its place.
-    staleTime: Number.POSITIVE_INFINITY,
-    refetchInterval: ({ state: { data, error } }) => (data === undefined ? againAfterMs(error, false) : false),
-    refetchOnMount: false,
-    refetchOnReconnect: false,
-    refetchOnWindowFocus: false,
-    // Who comes back to a view begins with the newest.
-    gcTime: 0,
-  });
-  const items = useMemo(() => pages.data?.pages.flatMap((page) => page.items) ?? [], [pages.data]);
+  const pages = usePages({ key: pagesKey, fetchPage, isShortLive: false });
+  const { items, isAtEnd } = pages;
   const ids = useMemo(() => new Set(items.map(idOf)), [items, idOf]);
-  const isAtEnd = pages.data !== undefined && !pages.hasNextPage;
   const newest = items[0];
   const newsKey = ['news', ...key, newest === undefined ? null : idOf(newest)];
 
@@ -143,35 +127,13 @@ export function useFeed<Item>({ key, fetchPage, idOf, isClosed = false }: FeedSo
     if (isEmpty && found !== undefined && (found.more || found.items.length > 0)) showNews();
   }, [isEmpty, found, showNews]);
 
-  const { fetchNextPage, isFetchNextPageError, error: pagesError } = pages;
-  const signedInMs = useSignedInMs();
-  // Who signs in again goes on where the session ended
-  useEffect(() => {
-    if (!isFetchNextPageError) return;
-    const afterMs = againAfterMs(pagesError, false);
-    if (afterMs === false) return;
-    const timer = setTimeout(() => void fetchNextPage(), afterMs);
-    return () => clearTimeout(timer);
-  }, [isFetchNextPageError, pagesError, fetchNextPage]);
-  // Only then
-  useEffect(() => {
-    if (isFetchNextPageError) void fetchNextPage();
-  }, [signedInMs]);
-
-  const fetchOlder = () => {
-    // What failed is tried again by itself, and not each time that somebody scrolls.
-    if (pages.hasNextPage && !pages.isFetching && !isFetchNextPageError) void fetchNextPage();
-  };
+  const { data, error, refetch, fetchNextPage } = pages.query;
   return {
-    items,
-    isPending: pages.data === undefined && pages.error === null,
-    isAtEnd,
-    isFetchingOlder: pages.isFetchingNextPage,
-    fetchOlder,
+    ...pages,
     news: { count: found?.more ? NEWS_MAX : (found?.items.length ?? 0), more: found?.more ?? false },
     showNews,
     replace,
-    error: pages.error ?? news.error,
-    retry: () => void (pages.data === undefined ? pages.refetch() : pages.error ? fetchNextPage() : news.refetch()),
+    error: error ?? news.error,
+    retry: () => void (data === undefined ? refetch() : error ? fetchNextPage() : news.refetch()),
   };
 }

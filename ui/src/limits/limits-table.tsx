@@ -2,10 +2,10 @@ import { ActionIcon, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconBan, IconChevronRight, IconCornerDownRight, IconPlus } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import { createColumnHelper, FlexRender, type Row, tableFeatures, useTable } from '@tanstack/react-table';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useMemo, useRef } from 'react';
+import { FlexRender } from '@tanstack/react-table';
+import { memo, useMemo } from 'react';
 import type { Limit } from '../api/limits';
+import { useVirtualTable, type VirtualColumn, type VirtualRow, VirtualTable } from '../feed/virtual-table';
 import { WIDE } from '../frame/theme';
 import { Foreign } from '../show/foreign';
 import type { Group, Line } from './families';
@@ -19,16 +19,11 @@ const GROUP_PX = 48;
 /** How many rows are there beyond what is in view. */
 const OVERSCAN = 10;
 
-const features = tableFeatures({});
-
 /** Opens or closes what stands under a base. */
 type Choose = (familyKey: string, isOpen: boolean) => void;
 
 /** A column, and what it shows of a limit, or of one that is missing. */
-interface LimitColumn {
-  id: string;
-  header: string;
-  widthRem?: number;
+interface LimitColumn extends Omit<VirtualColumn<Line>, 'cell'> {
   cell: (line: Exclude<Line, { kind: 'group' }>, limit: Limit | null) => React.ReactNode;
 }
 
@@ -48,102 +43,42 @@ export function LimitsTable({
   choose: Choose;
   mayChange: boolean;
 }) {
-  const scroll = useRef<HTMLDivElement>(null);
   const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ?? true;
-  const shown = useMemo(() => columnsFor(isWide, mayChange, choose), [isWide, mayChange, choose]);
-  const columns = useMemo(() => {
-    const helper = createColumnHelper<typeof features, Line>();
-    return helper.columns(
-      shown.map(({ id, header, cell }) =>
-        helper.display({
-          id,
-          header,
-          cell: ({ row: { original: line } }) => (line.kind === 'group' ? null : cell(line, limitOf(line))),
-        }),
-      ),
-    );
-  }, [shown]);
-  const table = useTable({ features, columns, data: lines as Line[], getRowId: ({ key }) => key });
-  const { rows } = table.getRowModel();
+  const columns = useMemo(
+    () =>
+      columnsFor(isWide, mayChange, choose).map(({ cell, ...column }) => ({
+        ...column,
+        cell: (line: Line) => (line.kind === 'group' ? null : cell(line, limitOf(line))),
+      })),
+    [isWide, mayChange, choose],
+  );
   const rowPx = isWide ? ROW_PX : TALL_ROW_PX;
+  const heightPx = (index: number) => (lines[index]?.kind === 'group' ? GROUP_PX : rowPx);
+  const table = useVirtualTable({ items: lines, idOf: ({ key }) => key, columns, heightPx, overscan: OVERSCAN });
 
-  const virtualizer = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroll.current,
-    estimateSize: (index) => (lines[index]?.kind === 'group' ? GROUP_PX : rowPx),
-    getItemKey: (index) => rows[index]!.id,
-    overscan: OVERSCAN,
-  });
-  const inView = virtualizer.getVirtualItems();
-
-  /** Goes from row to row with the arrows. */
-  function moveFocus(event: React.KeyboardEvent<HTMLTableElement>): void {
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
-    const row = (event.target as HTMLElement).closest<HTMLElement>('tr[data-index]');
-    if (step === undefined || row === null) return;
-    event.preventDefault();
-    const isPlace = (index: number) => lines[index] !== undefined && lines[index].kind !== 'group';
-    const from = Number(row.dataset.index);
-    let index = Math.min(Math.max(from + step, 0), lines.length - 1);
-    // A heading is none; above the first there is nothing else.
-    while (lines[index] !== undefined && !isPlace(index)) index += Math.sign(step);
-    if (!isPlace(index)) return;
-    virtualizer.scrollToIndex(index);
-    const focus = () => {
-      const place = scroll.current?.querySelector(`tr[data-index="${index}"]`);
-      const button = place?.querySelector<HTMLElement>('.open-row') ?? place?.querySelector<HTMLElement>('button');
-      button?.focus({ preventScroll: true });
-      return button !== undefined && button !== null;
-    };
-    // It may not be in the page before that has been scrolled to
-    if (!focus()) requestAnimationFrame(focus);
-  }
-
-  const above = inView[0]?.start ?? 0;
-  const below = virtualizer.getTotalSize() - (inView.at(-1)?.end ?? 0);
   return (
     <div className="feed limits">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
-      <section className="feed-scroll" ref={scroll} aria-label="Limits" tabIndex={0}>
-        <table aria-label="Limits" aria-rowcount={rows.length + 1} onKeyDown={moveFocus}>
-          <colgroup>
-            {shown.map(({ id, widthRem }) => (
-              <col key={id} {...(widthRem === undefined ? {} : { style: { width: `${widthRem}rem` } })} />
-            ))}
-          </colgroup>
-          <thead>
-            {table.getHeaderGroups().map((group) => (
-              <tr key={group.id} aria-rowindex={1}>
-                {group.headers.map((header) => (
-                  <th key={header.id} scope="col">
-                    <table.FlexRender header={header} />
-                  </th>
-                ))}
-              </tr>
-            ))}
-          </thead>
-          <tbody>
-            <Space height={above} columns={shown.length} />
-            {inView.map(({ index, key }) => {
-              const row = rows[index]!;
-              const line = row.original;
-              const id = line.kind === 'group' ? undefined : limitOf(line)?.id;
-              return (
-                <LineRow
-                  key={key}
-                  row={row}
-                  index={index}
-                  heightPx={line.kind === 'group' ? GROUP_PX : rowPx}
-                  isCurrent={id !== undefined && id === openId}
-                  open={open}
-                  choose={choose}
-                />
-              );
-            })}
-            <Space height={below} columns={shown.length} />
-          </tbody>
-        </table>
-      </section>
+      <VirtualTable
+        of={table}
+        label="Limits"
+        rowCount={table.rows.length + 1}
+        isPlace={(index) => lines[index]?.kind !== 'group'}
+        row={(row, index) => {
+          const line = row.original;
+          const id = line.kind === 'group' ? undefined : limitOf(line)?.id;
+          return (
+            <LineRow
+              key={row.id}
+              row={row}
+              index={index}
+              heightPx={heightPx(index)}
+              isCurrent={id !== undefined && id === openId}
+              open={open}
+              choose={choose}
+            />
+          );
+        }}
+      />
     </div>
   );
 }
@@ -157,7 +92,7 @@ const LineRow = memo(function LineRow({
   open,
   choose,
 }: {
-  row: Row<typeof features, Line>;
+  row: VirtualRow<Line>;
   index: number;
   heightPx: number;
   isCurrent: boolean;
@@ -406,14 +341,4 @@ function Where({ limit }: { limit: Limit }) {
       <Foreign text={value} />
     </span>
   ));
-}
-
-/** Takes the place of the rows that are not in the page. */
-function Space({ height, columns }: { height: number; columns: number }) {
-  if (height <= 0) return null;
-  return (
-    <tr className="feed-space" aria-hidden style={{ height }}>
-      <td colSpan={columns} />
-    </tr>
-  );
 }

@@ -1,13 +1,9 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useMemo } from 'react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { CountedPage } from '../api/members';
 import type { Page } from '../api/messages';
 import type { Feed } from '../feed/use-feed';
-import { againAfterMs, LIVE_MS, live } from '../frame/queries';
-import { useSignedInMs } from '../frame/session';
-
-/** How many entries are asked for at a time: as many as there may be on a page. */
-const PAGE = 100;
+import { usePages } from '../feed/use-pages';
+import { live } from '../frame/queries';
 
 /** Where a list is asked for. */
 export interface ListSource<Item> {
@@ -34,22 +30,8 @@ export function useList<Item>({ key, fetchPage }: ListSource<Item>): List<Item> 
   const queries = useQueryClient();
   // Who signs in again goes on where the session ended, as with a feed.
   const pagesKey = ['feed', ...key];
-  const pages = useInfiniteQuery({
-    queryKey: pagesKey,
-    queryFn: ({ pageParam, signal }) => fetchPage(pageParam, PAGE, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.cursor,
-    staleTime: Number.POSITIVE_INFINITY,
-    // Asked for again as a whole, a long one would be all that is done.
-    refetchInterval: ({ state: { data, error } }) =>
-      data === undefined || data.pages.length === 1 ? againAfterMs(error, LIVE_MS) : false,
-    refetchOnMount: false,
-    refetchOnReconnect: false,
-    refetchOnWindowFocus: false,
-    gcTime: 0,
-  });
-  const { data, error: pagesError, fetchNextPage, isFetchNextPageError } = pages;
-  const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
+  const pages = usePages({ key: pagesKey, fetchPage, isShortLive: true });
+  const { data, error, refetch, fetchNextPage, isFetchNextPageError } = pages.query;
   const isLong = (data?.pages.length ?? 0) > 1;
   const readTotal = totalOf(data?.pages[0]);
 
@@ -61,34 +43,15 @@ export function useList<Item>({ key, fetchPage }: ListSource<Item>): List<Item> 
   });
   const total = isLong ? (count.data ?? readTotal) : readTotal;
 
-  const signedInMs = useSignedInMs();
-  useEffect(() => {
-    if (!isFetchNextPageError) return;
-    const afterMs = againAfterMs(pagesError, false);
-    if (afterMs === false) return;
-    const timer = setTimeout(() => void fetchNextPage(), afterMs);
-    return () => clearTimeout(timer);
-  }, [isFetchNextPageError, pagesError, fetchNextPage]);
-  // Only then
-  useEffect(() => {
-    if (isFetchNextPageError) void fetchNextPage();
-  }, [signedInMs]);
-
   return {
-    items,
+    ...pages,
     total,
     isOutdated: isLong && total !== readTotal,
     readAgain: () => void queries.resetQueries({ queryKey: pagesKey, exact: true }),
-    isPending: data === undefined && pagesError === null,
-    isAtEnd: data !== undefined && !pages.hasNextPage,
-    isFetchingOlder: pages.isFetchingNextPage,
-    fetchOlder: () => {
-      if (pages.hasNextPage && !pages.isFetching && !isFetchNextPageError) void fetchNextPage();
-    },
     news: { count: 0, more: false },
     showNews: () => undefined,
-    error: pagesError ?? count.error,
-    retry: () => void (isFetchNextPageError ? fetchNextPage() : pagesError ? pages.refetch() : count.refetch()),
+    error: error ?? count.error,
+    retry: () => void (isFetchNextPageError ? fetchNextPage() : error ? refetch() : count.refetch()),
   };
 }
 

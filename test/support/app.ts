@@ -46,6 +46,7 @@ import { loadScripts, type Scripts } from '../../src/store/scripts';
 import { createTrafficStore, type TrafficStore } from '../../src/traffic/store';
 import { createTrafficTally, type TrafficTally } from '../../src/traffic/tally';
 import { packageVersion } from '../../src/version';
+import { UNHURRIED_MS } from './gate';
 import { sharedRedisUrl, uniqueWorkspace } from './redis';
 
 /** What came back. */
@@ -125,13 +126,14 @@ export interface TestAppOptions {
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { redisUrl = sharedRedisUrl(), workspace = uniqueWorkspace(), apiKey = ADMIN_KEY } = options;
   const {
-    checkTimeoutMs = 2_000,
+    checkTimeoutMs = UNHURRIED_MS,
     replicas = 1,
     idempotencyTtlMs = 86_400_000,
     logRequests = false,
     alertMail = null,
   } = options;
-  const redis = connectFailingFast(parseRedisUrl(redisUrl), { name: 'test', commandTimeoutMs: 2_000, reconnectMs: 20 });
+  const commandTimeoutMs = Math.max(checkTimeoutMs, 2_000);
+  const redis = connectFailingFast(parseRedisUrl(redisUrl), { name: 'test', commandTimeoutMs, reconnectMs: 20 });
   // Without a listener every failed attempt would be printed.
   redis.on('error', () => undefined);
   const scripts = loadScripts();

@@ -24,7 +24,7 @@ import { createKeys } from '../../src/store/keys';
 import { createLink } from '../../src/store/link';
 import { loadScripts } from '../../src/store/scripts';
 import type { StreamConsumer } from '../../src/store/stream-consumer';
-import { startTestGate, type TestGate } from './gate';
+import { startTestGate, type TestGate, UNHURRIED_MS } from './gate';
 
 /** What a request is to differ in from an ordinary one. */
 export type RequestParts = Omit<Partial<SendRequest>, 'payload'> & { payload?: Payload };
@@ -63,7 +63,7 @@ const monotonicMs = () => performance.now();
 
 /** Starts a replica. */
 export async function startTestSends(options: TestSendsOptions): Promise<TestSends> {
-  const { holdMaxMs = 7 * DAY_MS, idempotencyTtlMs = DAY_MS, timeoutMs = 2_000 } = options;
+  const { holdMaxMs = 7 * DAY_MS, idempotencyTtlMs = DAY_MS, timeoutMs = UNHURRIED_MS } = options;
   const t = await startTestGate(options);
   const { redis, scripts, keys, configuration, clock, events } = t;
   const link = createLink(redis);
@@ -268,7 +268,7 @@ export async function openTestDelivery(options: {
         store: storeOf(holdMaxMs),
         configuration: createConfigurationStore({ redis, scripts, keys, calendarFor: (rules) => calendars.for(rules) }),
         accounts: createAccountSettings({ capacity: 100 }),
-        ...{ clock, link, timeoutMs: 2_000, usersKnown: 100 },
+        ...{ clock, link, timeoutMs: UNHURRIED_MS, usersKnown: 100 },
         observer: {
           ...{ replanned: () => undefined, called: () => undefined, tooLate: () => undefined, fault: failed },
           sendDecided: (kind) => events.push(kind),

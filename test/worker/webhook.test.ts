@@ -309,7 +309,7 @@ describe('what becomes of it', () => {
   test.each([408, 425, 429, 500, 501, 502, 503, 504, 599, 600, 999])('%i: it may go better later', async (status) => {
     expect(await deliverTo(status)).toEqual({
       kind: 'retry',
-      error: expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:\\d+ answered ${status}$`)),
+      error: expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:\\d+ answered ${status}: it is ${status}$`)),
       response: { status, body: `it is ${status}` },
       retryAfterMs: null,
     });
@@ -320,11 +320,22 @@ describe('what becomes of it', () => {
     async (status) => {
       expect(await deliverTo(status)).toEqual({
         kind: 'failed',
-        error: expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:\\d+ answered ${status}$`)),
+        error: expect.stringMatching(new RegExp(`^127\\.0\\.0\\.1:\\d+ answered ${status}: it is ${status}$`)),
         response: { status, body: `it is ${status}` },
       });
     },
   );
+
+  test.each<[words: string, said: string, told: string]>([
+    ['in one line', ' no such\n\tuser\u0000\u001b[31m here ', ': no such user [31m here'],
+    ['cut short', 'x'.repeat(300), `: ${'x'.repeat(199)}…`],
+    ['without half a character', `${'x'.repeat(198)}😀😀`, `: ${'x'.repeat(198)}\ufffd…`],
+    ['not at all when it is a page', '\n<!doctype html><html><head><title>502</title>', ''],
+    ['not at all when it is nothing', ' \n', ''],
+  ])('what an answer says is told %s', async (_words, said, told) => {
+    const { url } = await receiver((response) => response.writeHead(400).end(said));
+    expect(await deliver(url)).toMatchObject({ kind: 'failed', error: `${url.host} answered 400${told}` });
+  });
 
   test.each([300, 301, 302, 303, 307, 308])('%i: where it leads is told, and is not called', async (status) => {
     const other = await receiver(ok);

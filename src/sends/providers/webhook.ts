@@ -7,6 +7,8 @@ import { createTargetLookup, type Resolve, refusePrivateHost, TargetRefusedError
 
 /** As much of where a redirect leads is told, in characters. */
 const LOCATION_CHARACTERS = 500;
+/** As much of what an answer says. All that is kept of it is in the message's history. */
+const SAYING_CHARACTERS = 200;
 
 /** What it takes to reach an HTTP endpoint. */
 export interface WebhookTargetDeps {
@@ -57,8 +59,12 @@ export function createWebhookProvider(deps: WebhookTargetDeps): Provider {
   const target = createWebhookTarget(deps);
   return {
     name: 'webhook',
-    deliver: (delivery, signal) =>
-      target.post(headerTextOf(delivery.messageId), JSON.stringify(payloadOf(delivery)), signal),
+    async deliver(delivery, signal) {
+      const outcome = await target.post(headerTextOf(delivery.messageId), JSON.stringify(payloadOf(delivery)), signal);
+      if (outcome.kind === 'sent' || outcome.response === null || isRedirect(outcome.response.status)) return outcome;
+      // Here, and not for every target: what that of an alert says is not for whoever may choose it.
+      return { ...outcome, error: `${outcome.error}${saying(outcome.response.body)}` };
+    },
     close: target.close,
   };
 }
@@ -150,7 +156,7 @@ function outcomeOf(url: URL, answer: HttpAnswer): DeliveryOutcome {
   const response = { status, body: keptBody(body) };
   if (status >= 200 && status < 300) return { kind: 'sent', reference: null, response };
   const error = `${url.host} answered ${status}`;
-  if (status < 400) {
+  if (isRedirect(status)) {
     return {
       kind: 'failed',
       error: `${error}: redirects are not followed${leadingTo(headers.location, url)}`,
@@ -168,6 +174,18 @@ function outcomeOf(url: URL, answer: HttpAnswer): DeliveryOutcome {
     };
   }
   return { kind: 'failed', error, response };
+}
+
+/** What is below 400 and no success leads elsewhere, if anywhere. */
+function isRedirect(status: number | null): boolean {
+  return status !== null && status < 400;
+}
+
+/** What an answer says, in one line. Of a page for people it would be the beginning of its head. */
+function saying(body: string): string {
+  const text = body.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  if (text === '' || text.startsWith('<')) return '';
+  return `: ${text.length <= SAYING_CHARACTERS ? text : `${text.slice(0, SAYING_CHARACTERS - 1)}…`}`.toWellFormed();
 }
 
 /** Where a redirect leads, in words, without what may be secret: a receiver that adds a slash repeats our own URL. */

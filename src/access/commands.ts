@@ -9,6 +9,10 @@ export interface CommandOutcome {
   exitCode: number;
 }
 
+/** How a command ends that could not be done, and one that was used wrongly. */
+const FAILED = 1;
+const BAD_USAGE = 2;
+
 const ACTOR: Actor = { id: 'cli', name: null };
 
 /**
@@ -21,9 +25,9 @@ export async function createKeyCommand(
   input: { name?: string | undefined; roles: readonly string[] },
 ): Promise<CommandOutcome> {
   const roles = parseRoles(input.roles);
-  if (typeof roles === 'string') return failed(roles);
+  if (typeof roles === 'string') return failed(roles, BAD_USAGE);
   const nameProblem = input.name === undefined ? null : identifierProblem(input.name);
-  if (nameProblem !== null) return failed(`The name ${nameProblem}.`);
+  if (nameProblem !== null) return failed(`The name ${nameProblem}.`, BAD_USAGE);
   const { key, apiKey } = await apiKeys.create(ACTOR, 'cli', input.name ?? null, roles);
   return {
     stdout: `${key}\n`,
@@ -75,8 +79,8 @@ export function parseRoles(texts: readonly string[]): Role[] | string {
   return ROLES.filter((role) => names.includes(role));
 }
 
-function failed(words: string): CommandOutcome {
-  return { stdout: '', stderr: `${words}\n`, exitCode: 1 };
+function failed(words: string, exitCode = FAILED): CommandOutcome {
+  return { stdout: '', stderr: `${words}\n`, exitCode };
 }
 
 function rolesInWords(roles: readonly Role[]): string {

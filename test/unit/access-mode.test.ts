@@ -97,7 +97,7 @@ describe('roles on the command line', () => {
       expect(await createKeyCommand({ apiKeys }, input)).toEqual({
         stdout: '',
         stderr: expect.stringMatching(/^[A-Z].*\.\n$/),
-        exitCode: 1,
+        exitCode: 2,
       });
     }
   });

@@ -107,14 +107,19 @@ function refuseHeaders(
   const type = headers['content-type'];
   if (type !== 'application/json' && !isOfAnyType && !isJsonType(type)) {
     return withHeaders(
-      problem(415, 'Unsupported media type', 'Send JSON in UTF-8, with the header Content-Type: application/json.'),
+      problem(415, 'Unsupported media type', 'Send JSON in UTF-8, with the header Content-Type: application/json.', {
+        errors: [{ path: 'Content-Type', message: 'must be application/json' }],
+      }),
       { accept: 'application/json' },
     );
   }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity' && !(mayBeCompressed && isGzip(encoding))) {
     const words = `Send the body without a Content-Encoding${mayBeCompressed ? ', or with that of gzip' : ''}.`;
-    return withHeaders(problem(415, 'Unsupported media type', words), {
+    const errors = [
+      { path: 'Content-Encoding', message: mayBeCompressed ? 'must be gzip, or absent' : 'must be absent' },
+    ];
+    return withHeaders(problem(415, 'Unsupported media type', words, { errors }), {
       'accept-encoding': mayBeCompressed ? 'gzip, identity' : 'identity',
     });
   }
@@ -136,7 +141,10 @@ function isFormType(type: string | undefined): boolean {
 }
 
 function tooLarge(maxBytes: number): Reply {
-  return problem(413, 'Content too large', `The body may have at most ${maxBytes.toLocaleString('en')} bytes.`);
+  const most = `at most ${maxBytes.toLocaleString('en')} bytes`;
+  return problem(413, 'Content too large', `The body may have ${most}.`, {
+    errors: [{ path: '', message: `must have ${most}` }],
+  });
 }
 
 function parse(bytes: Buffer): Body {

@@ -267,7 +267,9 @@ function wordsOf(problems: readonly EventProblem[]): string {
 
 function tooMany(): Reply {
   const most = EVENTS_MAX.toLocaleString('en');
-  return problem(413, 'Content too large', `There may be at most ${most} events in a call.`);
+  return problem(413, 'Content too large', `There may be at most ${most} events in a call.`, {
+    errors: [{ path: '', message: `must have at most ${most} events` }],
+  });
 }
 
 function unavailable(): Reply {

@@ -20,8 +20,9 @@
 --   l:meta          hash: last, the number that was given out last, to a row or a mark; indexed and trimmed, the numbers
 --                   up to which rows were put into the indexes, and trimmed; trimmed_ms, when the last of what is gone was
 --                   written; unlogged_ms, when a check was last counted, or asked again, that is not in the log
---   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>
---                   sorted sets: what the row is about, scored by the row's number
+--   l:s:<status>, l:u:<user>, l:a:<account>, l:t:<topic>, l:g:<tag>, l:r:<trace>, l:q:<request>
+--                   sorted sets: what the row is about, scored by the row's number. The last only of messages whose
+--                   request has another id than they
 --   l:x:<hash>      string: what is kept of the limits that messages were held against
 --   l:c:<id>        string: the newest row about a check with that message id
 -- A row is about a check, by the id of the check's entry in the log, or about a send, by its message id.
@@ -41,7 +42,7 @@ local function index_key(prefix, kind, value)
 end
 
 -- Every index that a row is in. `tags` is a list; absent values are ''.
-local function row_indexes(prefix, status, user, account, topic, tags, trace)
+local function row_indexes(prefix, status, user, account, topic, tags, trace, request)
   local keys = { index_key(prefix, 's', status), index_key(prefix, 'u', user) }
   if account ~= '' then
     keys[#keys + 1] = index_key(prefix, 'a', account)
@@ -54,6 +55,9 @@ local function row_indexes(prefix, status, user, account, topic, tags, trace)
   end
   if trace ~= '' then
     keys[#keys + 1] = index_key(prefix, 'r', trace)
+  end
+  if request ~= '' then
+    keys[#keys + 1] = index_key(prefix, 'q', request)
   end
   return keys
 end
@@ -97,7 +101,7 @@ end
 
 -- Every index that the row about a check is in.
 local function check_indexes(prefix, entry)
-  return row_indexes(prefix, entry.status, entry.user, entry.account, entry.topic, {}, '')
+  return row_indexes(prefix, entry.status, entry.user, entry.account, entry.topic, {}, '', '')
 end
 
 -- Keeps what has to be kept of limits once for all the messages that were held against them. Returns what to find it by.

@@ -75,9 +75,9 @@ local function event_entries(ev)
 end
 
 -- What of a state its row is found by.
-local INDEXED_FIELDS = { 'st', 'u', 'a', 't', 'tg', 'tc' }
+local INDEXED_FIELDS = { 'st', 'u', 'a', 't', 'tg', 'tc', 'r' }
 local function send_indexes(prefix, state)
-  return row_indexes(prefix, state.st, state.u, state.a, state.t, lines_of(state.tg), state.tc)
+  return row_indexes(prefix, state.st, state.u, state.a, state.t, lines_of(state.tg), state.tc, state.r)
 end
 
 -- Moves a message to another status, writes that into the log, and sets more fields: a list of names and values.

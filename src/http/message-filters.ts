@@ -97,6 +97,8 @@ export const messageQuerySchema = z
     topic: filterSchema('Only messages about this topic.'),
     topic_id: filterSchema('The same as topic.'),
     traceId: filterSchema('Only sends with this metadata.trace_id.'),
+    request_id: filterSchema('Only the sends of the request that was answered this requestId.'),
+    requestId: filterSchema('The same as request_id.'),
     tags: listFilterSchema('Only sends with any of these metadata.tags, with commas.'),
     tag: listFilterSchema('The same as tags; with both, any of all of them.'),
     enqueued_after: momentSchema('Only messages that were taken at this moment or later.'),
@@ -113,9 +115,12 @@ export const messageQuerySchema = z
       .describe("Courier's: no message is archived here.")
       .meta({ type: 'boolean' }),
   })
-  .superRefine(({ account_id, tenant_id, topic, topic_id }, context) => {
+  .superRefine(({ account_id, tenant_id, topic, topic_id, request_id, requestId }, context) => {
     if (account_id !== undefined && tenant_id !== undefined && account_id !== tenant_id) {
       context.addIssue({ code: 'custom', path: ['tenant_id'], message: 'must be the same as account_id' });
+    }
+    if (request_id !== undefined && requestId !== undefined && request_id !== requestId) {
+      context.addIssue({ code: 'custom', path: ['requestId'], message: 'must be the same as request_id' });
     }
     if (topic !== undefined && topic_id !== undefined && topic !== topic_id) {
       context.addIssue({ code: 'custom', path: ['topic_id'], message: 'must be the same as topic' });
@@ -131,6 +136,7 @@ export function messageFilterOf(query: z.output<typeof messageQuerySchema>): Mes
     account: query.account_id ?? query.tenant_id,
     topic: query.topic ?? query.topic_id,
     traceId: query.traceId,
+    request: query.request_id ?? query.requestId,
     tags: query.tags && query.tag ? [...query.tags, ...query.tag] : (query.tags ?? query.tag),
     fromMs: query.enqueued_after,
     untilMs: query.enqueued_before,

@@ -98,6 +98,8 @@ export interface MessageFilter {
   account?: string | undefined;
   topic?: string | undefined;
   traceId?: string | undefined;
+  /** Those of the request with that id. */
+  request?: string | undefined;
   /** Any of these. */
   tags?: readonly string[] | undefined;
   /** Only those taken at that moment or later, or before that moment, in epoch milliseconds. */
@@ -184,6 +186,15 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
     });
   }
 
+  /** Of the request that a filter asks for the message that has its id, and so is in no index of it. */
+  async function firstOf(filter: MessageFilter): Promise<{ row: Row; message: LoggedMessage } | null> {
+    const { request } = filter;
+    if (request === undefined || isStreamId(request)) return null;
+    const [message] = await read([request]);
+    if (!message?.send || !matchesFilter(message, filter)) return null;
+    return { row: { number: `${message.send.number}`, ref: request }, message };
+  }
+
   return {
     async page(filter, before, most) {
       if (filter.statuses?.length === 0 || filter.tags?.length === 0) return { messages: [], next: null };
@@ -205,6 +216,11 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
         next = page.next;
         if (next === null) break;
         looked += looksThrough ? page.rows.length : LOOK_ROWS;
+      }
+      const first = await firstOf(filter);
+      if (first !== null && isBetween(first.row.number, next, before)) {
+        found.push(first);
+        found.sort((one, other) => Number(other.row.number) - Number(one.row.number));
       }
       const shown = found.slice(0, most);
       return {
@@ -234,13 +250,22 @@ export function createMessageLog(deps: { redis: RedisClient; scripts: Scripts; k
   };
 }
 
-function rowFilter({ statuses, user, account, topic, traceId, tags, fromMs, untilMs }: MessageFilter, keys: Keys) {
+/** Whether a row is of the page that ends where the next one begins, and begins before that number. */
+function isBetween(number: string, next: string | null, before: string | null): boolean {
+  return (next === null || Number(number) >= Number(next)) && (before === null || Number(number) < Number(before));
+}
+
+function rowFilter(
+  { statuses, user, account, topic, traceId, request, tags, fromMs, untilMs }: MessageFilter,
+  keys: Keys,
+) {
   const groups: string[][] = [];
   if (statuses !== undefined) groups.push(statuses.map((status) => keys.logIndex('s', status)));
   if (user !== undefined) groups.push([keys.logIndex('u', user)]);
   if (account !== undefined) groups.push([keys.logIndex('a', account)]);
   if (topic !== undefined) groups.push([keys.logIndex('t', topic)]);
   if (traceId !== undefined) groups.push([keys.logIndex('r', traceId)]);
+  if (request !== undefined) groups.push([keys.logIndex('q', request)]);
   if (tags !== undefined) groups.push(tags.map((tag) => keys.logIndex('g', tag)));
   return { groups, fromMs, untilMs };
 }
@@ -259,13 +284,14 @@ function matchesUnindexed({ send }: LoggedMessage, { event, template, providers 
 
 /** Whether a message is one that a filter asks for. */
 export function matchesFilter(message: LoggedMessage, filter: MessageFilter): boolean {
-  const { statuses, user, account, topic, traceId, tags, fromMs, untilMs } = filter;
+  const { statuses, user, account, topic, traceId, request, tags, fromMs, untilMs } = filter;
   return (
     (statuses === undefined || statuses.includes(message.status)) &&
     (user === undefined || message.user === user) &&
     (account === undefined || message.account === account) &&
     (topic === undefined || message.topic === topic) &&
     (traceId === undefined || message.send?.traceId === traceId) &&
+    (request === undefined || message.send?.requestId === request) &&
     (tags === undefined || tags.some((tag) => message.send?.tags.includes(tag))) &&
     (fromMs === undefined || message.atMs >= fromMs) &&
     (untilMs === undefined || message.atMs < untilMs) &&

@@ -104,7 +104,7 @@ export interface Keys {
 }
 
 /** What rows of the log are found by: status, user, account, topic, tag, trace id. */
-export type LogIndexKind = 's' | 'u' | 'a' | 't' | 'g' | 'r';
+export type LogIndexKind = 's' | 'u' | 'a' | 't' | 'g' | 'r' | 'q';
 
 const PERIOD_LETTERS: Record<Period, string> = { hour: 'h', day: 'd', week: 'w', month: 'm', billing_period: 'b' };
 

@@ -15,7 +15,8 @@
 -- ARGV[5] grace_ms  how long after its window's end a counter expires
 -- ARGV[6] shapes    JSON: [shape...], see lib/decision; with a seventh part {defers...}: 1 for a counter whose limit defers
 -- ARGV[7] messages  JSON: [message...], see lib/decision, with more parts: 11 the attempt that it is at now (0 for a new
---                     one), 12 when it is due in epoch milliseconds (0 for now), 13 its provider, 14 the place of its
+--                     one), 12 when it is due in epoch milliseconds (0 for now;
+--                     below 0: so many from now), 13 its provider, 14 the place of its
 --                     request among the texts of new messages, which its shared payload follows, 15 that of its
 --                     recipient,
 --                     16 {name, value...}: the fields of its state that do not depend on the decision,
@@ -223,6 +224,9 @@ local function decide(message)
   end
 
   local status, code, more, used, holders, since
+  if due < 0 then
+    due = now - due
+  end
   if due > now then
     status, code, used, more = 'DELAYED', 12, {}, { 'du', string.format('%.0f', due) }
     redis.call('ZADD', prefix .. 'due', due, id)

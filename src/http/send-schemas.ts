@@ -6,8 +6,8 @@ import { isProviderName, PROVIDER_NAMES } from '../sends/providers/names';
 import { RECIPIENTS_MAX } from '../sends/request';
 import { jsonObjectSchema } from './json-object';
 
-/** The longest that a message may be delayed, in milliseconds: a leap year. */
-export const DELAY_MAX_MS = 366 * 86_400_000;
+/** The longest that a message may be delayed, in milliseconds: 365 days. */
+export const DELAY_MAX_MS = 365 * 86_400_000;
 /** The most bytes of JSON of a message's content, and of all that the messages of a request share. */
 const CONTENT_MAX_BYTES = 262_144;
 export const PAYLOAD_MAX_BYTES = 524_288;
@@ -22,7 +22,14 @@ function optional<T extends z.ZodType>(schema: T) {
 /** Ways to name recipients that are Courier's, and that are not known here. */
 const FOREIGN_RECIPIENTS = ['list_id', 'list_pattern', 'audience_id', 'slack', 'ms_teams', 'pagerduty', 'webhook'];
 
-const contextSchema = z.looseObject({ tenant_id: optional(identifierSchema) });
+/** Not made null where they are absent: a recipient goes on as its sender wrote it. */
+const contextSchema = z
+  .looseObject({ account_id: identifierSchema.nullish(), tenant_id: identifierSchema.nullish() })
+  .superRefine(({ account_id: account, tenant_id: tenant }, context) => {
+    if (isNamed(account) && isNamed(tenant) && account !== tenant) {
+      context.addIssue({ code: 'custom', path: ['tenant_id'], message: 'must be the same as account_id' });
+    }
+  });
 
 /** One recipient: a user, or with an account alone everybody who is in it. What else it holds is kept. */
 const recipientSchema = z
@@ -31,10 +38,7 @@ const recipientSchema = z
     user_id: identifierSchema.nullish().describe('The recipient.'),
     account_id: identifierSchema.nullish().describe('The account that it is sent for; alone, every member of it.'),
     tenant_id: identifierSchema.nullish().describe('The same as account_id.'),
-    context: z
-      .looseObject({ tenant_id: identifierSchema.nullish() })
-      .nullish()
-      .describe('Its tenant_id is the same as account_id.'),
+    context: contextSchema.nullish().describe('Its account_id or tenant_id is the same as account_id.'),
     email: z.string().max(1_000).nullish(),
     phone_number: z.string().max(100).nullish(),
     data: jsonObjectSchema.nullish().describe('What is known of the recipient, for the template.'),
@@ -100,13 +104,15 @@ export const sendBodySchema = z.looseObject({
       template: optional(identifierSchema).describe('Which template the provider fills in.'),
       content: z.unknown().optional().describe('What it says, for the provider.'),
       data: optional(jsonObjectSchema).describe('What the template is filled in with.'),
-      context: optional(contextSchema).describe('Its tenant_id is the account of recipients that name none.'),
+      context: optional(contextSchema).describe(
+        'Its account_id or tenant_id is the account of recipients that name none.',
+      ),
       preferences: optional(z.looseObject({ subscription_topic_id: optional(identifierSchema) })).describe(
         'Its subscription_topic_id is the topic.',
       ),
       delay: optional(delaySchema).describe('When it is decided and sent.'),
       routing: optional(z.looseObject({ channels: optional(z.array(z.unknown()).max(100)) })).describe(
-        'Its first channel is the channel, for limits by channel and for the choice of the provider.',
+        "Its first channel is the channel, for limits by channel and for the choice of the provider: one of Courier's, one of SENDGATE_CHANNEL_PROVIDERS, or the name of a provider.",
       ),
       providers: optional(providersSchema).describe('Settings of providers; all of them must be known here.'),
       metadata: optional(metadataSchema),

@@ -203,7 +203,7 @@ export function createApplyEvents(deps: {
       event: name,
       traceId: null,
       tags: [],
-      dueMs: null,
+      due: null,
       isPast: false,
       idempotencyKey: messageId === null ? null : noteText(messageId),
       body: BODY,

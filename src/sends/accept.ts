@@ -1,7 +1,7 @@
 import { MESSAGES_PER_CALL } from '../gate/asking';
 import type { Members } from '../membership/members';
 import type { DecideSend, SendVerdict } from './decide';
-import { hashOf, newRequestId, recipientMessageId } from './ids';
+import { contentHashOf, hashOf, newRequestId, recipientMessageId } from './ids';
 import { distinctRecipients, RECIPIENTS_MAX, type SendRequest } from './request';
 import type { SendDecision, SendStore } from './store';
 
@@ -25,7 +25,7 @@ export type AcceptSend = (request: SendRequest) => Promise<SendOutcome>;
 
 /** Makes what takes requests. @throws what is made throws whatever Redis fails with beside decisions */
 export function createAcceptSend(deps: {
-  store: Pick<SendStore, 'claim' | 'claimed'>;
+  store: Pick<SendStore, 'claim' | 'claimed' | 'noteWhole'>;
   members: Pick<Members, 'userIdsOf'>;
   decide: DecideSend;
   randomBytes: (count: number) => Uint8Array;
@@ -33,14 +33,14 @@ export function createAcceptSend(deps: {
   const { store, members, decide, randomBytes } = deps;
 
   /** The members of each recipient that is an account as a whole, by its place in the list. */
-  async function expand({ recipients }: SendRequest): Promise<Map<number, string[]> | SendOutcome> {
+  async function expand({ recipients }: SendRequest, goesOn: boolean): Promise<Map<number, string[]> | SendOutcome> {
     const membersOf = new Map<number, string[]>();
     let room = RECIPIENTS_MAX;
     for (const { user } of recipients) if (user !== null) room -= 1;
     for (const [index, { user, account }] of recipients.entries()) {
       if (user !== null) continue;
       const users = await members.userIdsOf(account!, room + 1);
-      if (users.length === 0) return { kind: 'no-members', index };
+      if (users.length === 0 && !goesOn) return { kind: 'no-members', index };
       if (users.length > room) return { kind: 'too-many', index };
       membersOf.set(index, users);
       room -= users.length;
@@ -54,19 +54,22 @@ export function createAcceptSend(deps: {
     const requestId = request.requestId ?? newRequestId(randomBytes);
     const fresh = request.requestId === undefined;
     const idempotency =
-      idempotencyKey === null ? null : { key: hashOf(idempotencyKey), content: hashOf(JSON.stringify(request.body)) };
+      idempotencyKey === null ? null : { key: hashOf(idempotencyKey), content: contentHashOf(request.body) };
+    const isOneMessage = recipients.length === 1 && first!.user !== null;
 
-    if (request.isPast) {
-      const noted = idempotency === null ? null : await store.claimed(idempotency.key);
-      if (noted === null) return { kind: 'past' };
+    const noted =
+      idempotency !== null && (request.isPast || !isOneMessage) ? await store.claimed(idempotency.key) : null;
+    if (noted !== null) {
       if (noted.content !== idempotency!.content) return { kind: 'conflict' };
-    }
+      // Whoever is in its accounts by now: it was answered that all of it is written down.
+      if (noted.isWhole) return { kind: 'taken', requestId: noted.requestId };
+    } else if (request.isPast) return { kind: 'past' };
 
     // A request to one user is one call: its key is noted in the call that decides it.
-    if (recipients.length === 1 && first!.user !== null) {
+    if (isOneMessage) {
       const decision = decisionsOf(request, { id: requestId, sole: null, fresh })({
         ...first!,
-        user: first!.user,
+        user: first!.user!,
         key: '',
       });
       const verdict = await decide({ ...decision, idempotency });
@@ -81,7 +84,7 @@ export function createAcceptSend(deps: {
       }
     }
 
-    const expanded = await expand(request);
+    const expanded = await expand(request, noted !== null);
     if (!(expanded instanceof Map)) return expanded;
     const distinct = distinctRecipients(recipients, expanded);
     // A request that turns out to have one recipient is that message. That is noted, so that it stays so when it is made
@@ -105,6 +108,7 @@ export function createAcceptSend(deps: {
       );
       if (verdicts.some(isUnavailable)) return { kind: 'unavailable' };
     }
+    if (idempotency !== null) await store.noteWhole(idempotency.key, claimed);
     return { kind: 'taken', requestId: claimed.requestId };
   };
 }
@@ -119,7 +123,7 @@ function isUnavailable({ kind }: SendVerdict): boolean {
  * @param fresh whether the id of the request is new
  */
 function decisionsOf(request: SendRequest, { id, sole, fresh }: { id: string; sole: string | null; fresh: boolean }) {
-  const { template, topic, channel, provider, event, traceId, tags, payload, dueMs } = request;
+  const { template, topic, channel, provider, event, traceId, tags, payload, due } = request;
   const fields: string[] = [];
   if (template !== null) fields.push('tp', template);
   if (event !== null) fields.push('en', event);
@@ -145,7 +149,7 @@ function decisionsOf(request: SendRequest, { id, sole, fresh }: { id: string; so
     sole: account === null,
     cost: 1,
     attempt: 0,
-    dueMs,
+    due,
     provider,
     request: shared,
     recipient: JSON.stringify(to),

@@ -81,7 +81,7 @@ export function createSendActions(deps: {
         sole: false,
         cost,
         attempt: send.attempt,
-        dueMs: null,
+        due: null,
         provider: send.provider,
         request: null,
         recipient: '',

@@ -94,7 +94,7 @@ export function startHold(deps: {
           sole: false,
           cost: Number(cost ?? 1),
           attempt: Number(attempt ?? 1),
-          dueMs: null,
+          due: null,
           provider: provider ?? '',
           request: null,
           recipient: '',

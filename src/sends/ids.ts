@@ -38,9 +38,20 @@ export function recipientMessageId(requestId: string, recipient: string): string
   return idOf(createHash('sha256').update(`${requestId}\n${recipient}`).digest().subarray(0, ID_BYTES));
 }
 
-/** What an idempotency key, or the content of a request, is known by. */
+/** What an idempotency key is known by. */
 export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
+}
+
+/** What the content of a request is known by: the order of an object's members is no part of it. */
+export function contentHashOf(content: unknown): string {
+  return hashOf(
+    JSON.stringify(content, (_key, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+        : value,
+    ),
+  );
 }
 
 function idOf(bytes: Uint8Array): string {

@@ -18,6 +18,9 @@ export interface Payload {
   metadata: JsonObject | null;
 }
 
+/** When a message is to be decided: at a moment, in epoch milliseconds, or so many milliseconds after it was taken. */
+export type Due = { atMs: number } | { afterMs: number };
+
 /** A handed-over send: one message for each recipient. */
 export interface SendRequest {
   recipients: readonly Recipient[];
@@ -31,13 +34,13 @@ export interface SendRequest {
   event: string | null;
   traceId: string | null;
   tags: readonly string[];
-  /** When it is to be decided, in epoch milliseconds; null for now. */
-  dueMs: number | null;
+  /** When it is to be decided; null for now. */
+  due: Due | null;
   /** Whether that had passed when the request came: it is only taken when its idempotency key was taken before that. */
   isPast: boolean;
   /** What its sender knows it by, so that sending it again does nothing twice. */
   idempotencyKey: string | null;
-  /** Its whole body: under the same key it must be the same. */
+  /** Its whole body: under the same key it must be the same, in whatever order its members are. */
   body: unknown;
   /**
    * The id that it is to have; a new one if it is absent. What has been taken under it is not taken again. It must not
@@ -50,17 +53,15 @@ export interface SendRequest {
 export const RECIPIENTS_MAX = 10_000;
 
 /**
- * The same recipients, each once: those that are equal in everything are one, and a member of an account that is also
- * named with that account gets the message that names him.
+ * The same recipients, each once: those that are equal in everything are one; a member of an account who is also named by
+ * himself gets the message that names him, and one of several accounts that of the first.
  * @param membersOf the users of each account that stands for all of them, by the recipient's place in the list
  */
 export function distinctRecipients(
   recipients: readonly Recipient[],
   membersOf: ReadonlyMap<number, readonly string[]>,
 ): { user: string; account: string | null; to: JsonObject; key: string }[] {
-  const pair = (user: string, account: string | null) => JSON.stringify([user, account]);
-  const named = new Set<string>();
-  for (const { user, account } of recipients) if (user !== null) named.add(pair(user, account));
+  const named = new Set(recipients.map(({ user }) => user));
   const distinct = new Map<string, { user: string; account: string | null; to: JsonObject; key: string }>();
   recipients.forEach(({ user, account, to }, index) => {
     if (user !== null) {
@@ -69,8 +70,10 @@ export function distinctRecipients(
       return;
     }
     for (const member of membersOf.get(index) ?? []) {
-      const key = pair(member, account);
-      if (!named.has(key)) distinct.set(key, { user: member, account, to: { ...to, user_id: member }, key });
+      // Not of the account: who has left the first one, when the request is made again, is not sent it a second time.
+      const key = JSON.stringify([member]);
+      if (named.has(member) || distinct.has(key)) continue;
+      distinct.set(key, { user: member, account, to: { ...to, user_id: member }, key });
     }
   });
   return [...distinct.values()];

@@ -17,6 +17,7 @@ import {
   type RecordedLimit,
 } from '../store/shapes';
 import type { ProviderCode } from './providers/provider';
+import type { Due } from './request';
 
 /** A message to decide. */
 export interface SendDecision {
@@ -31,8 +32,8 @@ export interface SendDecision {
   cost: number;
   /** The attempt that it is at; 0 for a new one. */
   attempt: number;
-  /** When it is to be decided, in epoch milliseconds; null for now. Only of a new one. */
-  dueMs: number | null;
+  /** When it is to be decided; null for now. Only of a new one. */
+  due: Due | null;
   provider: string;
   /** What it came with. Only of a new one. */
   request: { id: string; payload: string } | null;
@@ -163,12 +164,19 @@ export interface SendStore {
    * Notes what an idempotency key is used for, unless it is noted already.
    * @returns what is noted now
    */
-  claim(
-    key: string,
-    claim: { requestId: string; content: string; sole: string },
-  ): Promise<{ requestId: string; content: string; sole: string }>;
-  /** What is noted of an idempotency key, or null. */
-  claimed(key: string): Promise<{ requestId: string; content: string; sole: string } | null>;
+  claim(key: string, claim: Claim): Promise<Claim>;
+  /** What is noted of an idempotency key, and whether all of its request has been written down; or null. */
+  claimed(key: string): Promise<(Claim & { isWhole: boolean }) | null>;
+  /** Notes that all of the request that an idempotency key is used for has been written down. */
+  noteWhole(key: string, claim: Claim): Promise<void>;
+}
+
+/** What an idempotency key is used for. */
+export interface Claim {
+  requestId: string;
+  content: string;
+  /** The key of the only recipient, or '' for several: see {@link distinctRecipients}. */
+  sole: string;
 }
 
 const FLAG = {
@@ -178,6 +186,9 @@ const FLAG = {
 
 /** How often what is kept of limits is sent along, in milliseconds: it is there already, but that it is kept is renewed. */
 const KEEP_LIMITS_MS = 3_600_000;
+
+/** What a claim ends with once its request has been written down. */
+const WHOLE = 'whole';
 
 /** Makes the store. */
 export function createSendStore(deps: {
@@ -250,7 +261,7 @@ export function createSendStore(deps: {
       messages.push([
         ...[shapeNumber, flags, deadlineMs, `${decision.cost}`],
         ...[message.user ?? '', message.account ?? '', message.topic ?? '', message.channel ?? '', decision.id],
-        ...[plan.accountRevision ?? 0, decision.attempt, decision.dueMs ?? 0, decision.provider],
+        ...[plan.accountRevision ?? 0, decision.attempt, encodeDue(decision.due), decision.provider],
         ...[requestPlace, recipientPlace, request === null ? [] : stateFields(decision, request.id, message)],
         decision.actor !== null
           ? JSON.stringify(decision.actor)
@@ -281,8 +292,8 @@ export function createSendStore(deps: {
   async function claimed(key: string) {
     const noted = await redis.get(keys.idempotencyKey(key));
     if (noted === null) return null;
-    const [requestId = '', content = '', sole = ''] = noted.split('\n');
-    return { requestId, content, sole };
+    const [requestId = '', content = '', sole = '', state] = noted.split('\n');
+    return { requestId, content, sole, isWhole: state === WHOLE };
   }
 
   return {
@@ -357,9 +368,9 @@ export function createSendStore(deps: {
       )) as 'canceled' | 'changed' | 'sending' | 'over';
     },
 
-    async claim(key, { requestId, content, sole }) {
+    async claim(key, claim) {
       for (;;) {
-        await redis.set(keys.idempotencyKey(key), `${requestId}\n${content}\n${sole}`, 'PX', idempotencyTtlMs, 'NX');
+        await redis.set(keys.idempotencyKey(key), encodeClaim(claim), 'PX', idempotencyTtlMs, 'NX');
         const noted = await claimed(key);
         // It may have expired between the two calls.
         if (noted !== null) return noted;
@@ -367,7 +378,21 @@ export function createSendStore(deps: {
     },
 
     claimed,
+
+    async noteWhole(key, claim) {
+      await redis.call('SET', keys.idempotencyKey(key), `${encodeClaim(claim)}\n${WHOLE}`, 'XX', 'KEEPTTL');
+    },
   };
+}
+
+function encodeClaim({ requestId, content, sole }: Claim): string {
+  return `${requestId}\n${content}\n${sole}`;
+}
+
+/** As of `due` in lua/send.lua. */
+function encodeDue(due: Due | null): number {
+  if (due === null) return 0;
+  return 'atMs' in due ? due.atMs : -due.afterMs;
 }
 
 /** What of a new message's state does not depend on the decision: names and values, see lua/lib/send.lua. */

@@ -48,10 +48,10 @@ describe('a message that its sender delays', () => {
     await t.limit({ id: 'user', per: ['user'], period: 'day', max: 1 });
     const dueMs = Date.now() + 600;
     const [first, second] = [
-      await t.send({ user: 'ann' }, { dueMs }),
-      await t.send({ user: 'ann' }, { dueMs: dueMs + 1 }),
+      await t.send({ user: 'ann' }, { due: { atMs: dueMs } }),
+      await t.send({ user: 'ann' }, { due: { atMs: dueMs + 1 } }),
     ];
-    const later = await t.send({ user: 'ann' }, { dueMs: Date.now() + 3_600_000 });
+    const later = await t.send({ user: 'ann' }, { due: { atMs: Date.now() + 3_600_000 } });
     expect(await t.message(first)).toMatchObject({ status: 'DELAYED', send: { dueMs, counts: null } });
     expect(await t.used('ann')).toEqual({ user: 0 });
     await hold();

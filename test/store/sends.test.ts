@@ -1,3 +1,4 @@
+import type { MessageFilter } from '../../src/log/messages';
 import { createMessageLog } from '../../src/log/messages';
 import { trimLogs } from '../../src/log/trim';
 import { messageTo } from '../support/gate';
@@ -239,16 +240,32 @@ describe('an idempotency key', () => {
     expect(await outbox()).toHaveLength(200);
   });
 
-  test('of a request to an account with one member stays with that message when others join', async () => {
+  test('of a request to an account that was cut off goes on with who is in it by then, under the same ids', async () => {
     await t.members.add('ann', [{ accountId: 'acme' }], ACTOR, 'api');
-    const accept = async () => requestIdOf(await t.accept(t.request([{ account: 'acme' }], withKey('k-1'))));
-    const id = await accept();
-    expect((await t.message(id)).user).toBe('ann');
+    const accept = () => t.accept(t.request([{ account: 'acme' }], withKey('k-1')));
+    // What is lost is the note that all of it was written down.
+    const { noteWhole } = t.store;
+    Object.assign(t.store, { noteWhole: () => Promise.reject(new Error('Connection is closed.')) });
+    await expect(accept()).rejects.toThrow('Connection is closed.');
+    const [first] = (await t.messageLog.page({}, null, 10)).messages;
+    expect(first).toMatchObject({ user: 'ann', id: first!.send!.requestId });
     await t.members.add('bob', [{ accountId: 'acme' }], ACTOR, 'api');
-    expect(await accept()).toBe(id);
-    const { messages } = await t.messageLog.page({}, null, 10);
-    expect(messages.map(({ user }) => user)).toEqual(['bob', 'ann']);
-    expect(messages[1]!.id).toBe(id);
+    Object.assign(t.store, { noteWhole });
+    expect(await accept()).toEqual({ kind: 'taken', requestId: first!.id });
+    expect((await t.messageLog.page({}, null, 10)).messages.map(({ user }) => user)).toEqual(['bob', 'ann']);
+    // Both are found by the id of their request, which is also that of the first.
+    const found: (string | null)[] = [];
+    for (let next: string | null = null; ; ) {
+      const page = await t.messageLog.page({ request: first!.id }, next, 1);
+      found.push(...page.messages.map(({ user }) => user));
+      next = page.next;
+      if (next === null) break;
+    }
+    expect(found).toEqual(['bob', 'ann']);
+    // Now all of it has been written down.
+    await t.members.add('cat', [{ accountId: 'acme' }], ACTOR, 'api');
+    expect(await accept()).toEqual({ kind: 'taken', requestId: first!.id });
+    expect((await t.messageLog.page({}, null, 10)).messages).toHaveLength(2);
   });
 });
 
@@ -258,7 +275,7 @@ describe('what is handed over while Redis does not answer', () => {
     await t.send({ user: 'ann' });
     t.redis.disconnect();
     expect(await t.accept(t.request([{ user: 'ann' }]))).toEqual({ kind: 'unavailable' });
-    expect(await t.accept(t.request([{ user: 'ann' }], { dueMs: Date.now() + DAY_MS }))).toEqual({
+    expect(await t.accept(t.request([{ user: 'ann' }], { due: { atMs: Date.now() + DAY_MS } }))).toEqual({
       kind: 'unavailable',
     });
   });
@@ -286,7 +303,7 @@ describe('canceling', () => {
 
   test('stops one that waits for its time, or for room, which counted nothing', async () => {
     await t.limit(deferring({ id: 'user', per: ['user'], period: 'day', max: 1 }));
-    const delayed = await t.send({ user: 'ann' }, { dueMs: Date.now() + DAY_MS });
+    const delayed = await t.send({ user: 'ann' }, { due: { atMs: Date.now() + DAY_MS } });
     await t.send({ user: 'ann' });
     const held = await t.send({ user: 'ann' });
     expect([await t.status(delayed), await t.status(held)]).toEqual(['DELAYED', 'DELAYED']);
@@ -489,6 +506,29 @@ describe('the log', () => {
     expect(await found({ template: 'x' })).toEqual([2]);
     expect(await found({ statuses: ['ENQUEUED'] })).toEqual([2, 1, 0]);
     expect(await found({ statuses: ['SENT'] })).toEqual([]);
+  });
+
+  test('finds the messages of a request by its id, and forgets which they were with the last of them', async () => {
+    const users = ['ann', 'bob', 'cat'];
+    const requestId = requestIdOf(await t.accept(t.request(users.map((user) => ({ user })))));
+    const single = await t.send({ user: 'ann' });
+    const of = async (filter: MessageFilter) =>
+      (await t.messageLog.page(filter, null, 10)).messages.map(({ user }) => user);
+    expect(await of({ request: requestId })).toEqual(['cat', 'bob', 'ann']);
+    expect(await of({ request: requestId, user: 'bob' })).toEqual(['bob']);
+    expect(await of({ request: single })).toEqual(['ann']);
+    expect(await of({ request: single, user: 'bob' })).toEqual([]);
+    expect(await of({ request: 'another' })).toEqual([]);
+    const index = t.keys.logIndex('q', requestId);
+    expect(await t.redis.zcard(index)).toBe(3);
+    for (const { id } of (await t.messageLog.page({ request: requestId }, null, 10)).messages) {
+      await t.store.finish(id, 1, (await t.store.begin(id, 1))!, {
+        ...{ kind: 'failed', detail: {}, error: 'x', reason: 'FAILED', refund: false },
+      });
+    }
+    await trimLogs({ ...t, nowMs: Date.now() + 60_000, logMaxAgeMs: 1_000, logMaxMessages: 1_000 });
+    expect(await of({ request: requestId })).toEqual([]);
+    expect(await t.redis.exists(index)).toBe(0);
   });
 
   test('trims a send with everything that belongs to it, but never one that is still to be sent', async () => {

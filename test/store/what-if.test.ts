@@ -303,8 +303,8 @@ test('a send that waits goes when the window of its limit ends, as it does for r
     ids.push(await under.send({ user: 'ann' }));
   }
   for (const t of [without, under]) {
-    await t.send({ user: 'bob' }, { dueMs: anchorMs - 700 });
-    const canceled = await t.send({ user: 'bob' }, { dueMs: anchorMs + 60_000 });
+    await t.send({ user: 'bob' }, { due: { atMs: anchorMs - 700 } });
+    const canceled = await t.send({ user: 'bob' }, { due: { atMs: anchorMs + 60_000 } });
     await t.actions.cancel(canceled, ACTOR);
   }
   const statuses = () => Promise.all(ids.map((id) => under.status(id)));

@@ -108,7 +108,7 @@ export async function startTestSends(options: TestSendsOptions): Promise<TestSen
         event: null,
         traceId: null,
         tags: [],
-        dueMs: null,
+        due: null,
         isPast: false,
       },
       ...{ idempotencyKey: null, body: { recipients, parts } },

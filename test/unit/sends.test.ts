@@ -81,14 +81,24 @@ describe('the recipients of a request', () => {
     ]);
   });
 
-  test('are the members of an account, but for those that are named with it', () => {
-    expect(pairs([all('acme'), user('bob', 'acme'), user('ann')], { 0: ['ann', 'bob'] })).toEqual([
-      ['ann', 'acme'],
+  test('are the members of an account, but for those that are named by themselves', () => {
+    const members = { 0: ['ann', 'bob', 'cat', 'dan'] };
+    expect(pairs([all('acme'), user('bob', 'acme'), user('ann'), user('cat', 'bolt')], members)).toEqual([
+      ['dan', 'acme'],
       ['bob', 'acme'],
       ['ann', null],
+      ['cat', 'bolt'],
     ]);
     const [member] = distinctRecipients([all('acme', { data: { vip: true } })], new Map([[0, ['ann']]]));
     expect(member!.to).toEqual({ account_id: 'acme', data: { vip: true }, user_id: 'ann' });
+  });
+
+  test('are once those who are in several of the accounts, for the first', () => {
+    expect(pairs([all('acme'), all('bolt')], { 0: ['ann', 'bob'], 1: ['bob', 'cat'] })).toEqual([
+      ['ann', 'acme'],
+      ['bob', 'acme'],
+      ['cat', 'bolt'],
+    ]);
   });
 
   test('are no more with an account that is named twice, or with ids that look like others together', () => {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { type JsonObject, jsonDepthProblem } from '../../limits/json-object';
 import type { AcceptSend, SendOutcome } from '../../sends/accept';
-import { providerFor, type Routing } from '../../sends/providers/names';
-import { type Payload, RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
+import { isRoute, providerFor, type Routing, routeWords } from '../../sends/providers/names';
+import { type Due, type Payload, RECIPIENTS_MAX, type SendRequest } from '../../sends/request';
 import { type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { DO_NOT_RETRY, DO_NOT_RETRY_WORDS, type InputError, invalidInput, problem, withHeaders } from '../problem';
@@ -89,11 +89,15 @@ function requestOf(
   if (typeof channel === 'object' && channel !== null) wrong('message.routing.channels.0', channel.problem);
   const channelName = typeof channel === 'string' ? channel : null;
   const provider = providerFor(channelName, routing);
-  if (!configured.includes(provider)) {
+  if (channelName !== null && !isRoute(channelName, routing)) {
+    wrong('message.routing.channels.0', `is neither a channel nor a provider here: ${routeWords(routing)}`);
+  } else if (!configured.includes(provider)) {
     wrong('message.routing.channels.0', `leads to the provider ${provider}, which is not configured`);
   }
-  const dueMs = dueOf(message.delay, nowMs);
-  if (dueMs === 'far') wrong('message.delay.until', 'must be at most a year from now');
+  const due = dueOf(message.delay);
+  const untilMs = due !== null && 'atMs' in due ? due.atMs : null;
+  if (untilMs !== null && untilMs > nowMs + DELAY_MAX_MS)
+    wrong('message.delay.until', 'must be at most a year from now');
 
   const payload = JSON.stringify({
     template: message.template,
@@ -110,7 +114,7 @@ function requestOf(
     request: {
       recipients: [message.to].flat().map((to) => ({
         user: to.user_id ?? null,
-        account: to.account_id ?? to.tenant_id ?? to.context?.tenant_id ?? message.context?.tenant_id ?? null,
+        account: to.account_id ?? to.tenant_id ?? accountOf(to.context) ?? accountOf(message.context) ?? null,
         to: to as JsonObject,
       })),
       payload,
@@ -121,24 +125,28 @@ function requestOf(
       event: message.metadata?.event ?? null,
       traceId: message.metadata?.trace_id ?? null,
       tags: [...new Set(message.metadata?.tags ?? [])],
-      dueMs: typeof dueMs === 'number' ? dueMs : null,
-      isPast: typeof dueMs === 'number' && dueMs < nowMs,
+      due,
+      isPast: untilMs !== null && untilMs < nowMs,
       idempotencyKey: idempotencyKey ?? null,
       body,
     },
   };
 }
 
+function accountOf(
+  context: { account_id?: string | null | undefined; tenant_id?: string | null | undefined } | null | undefined,
+) {
+  return context?.account_id ?? context?.tenant_id;
+}
+
 function isIdempotencyKey(key: string): boolean {
   return key.length <= IDEMPOTENCY_KEY_MAX_CHARACTERS && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key);
 }
 
-function dueOf(delay: SendBody['message']['delay'], nowMs: number): number | null | 'far' {
+function dueOf(delay: SendBody['message']['delay']): Due | null {
   if (delay === null) return null;
-  if (delay.duration !== null) return delay.duration === 0 ? null : nowMs + delay.duration;
-  if (delay.until === null) return null;
-  const dueMs = Date.parse(delay.until);
-  return dueMs > nowMs + DELAY_MAX_MS ? 'far' : dueMs;
+  if (delay.duration !== null) return delay.duration === 0 ? null : { afterMs: delay.duration };
+  return delay.until === null ? null : { atMs: Date.parse(delay.until) };
 }
 
 function replyOf(outcome: SendOutcome, { message: { to } }: SendBody): Reply {

@@ -7,6 +7,23 @@ export function isProviderName(name: string): name is ProviderName {
   return PROVIDER_NAMES.some((known) => known === name);
 }
 
+/** Courier's channels, and the providers of its that people take for one. */
+const CHANNELS = [
+  ...['email', 'sms', 'push', 'inbox', 'direct_message', 'chat', 'in_app', 'web_push', 'banner', 'voice', 'whatsapp'],
+  ...['slack', 'msteams', 'ms_teams', 'discord'],
+];
+
+/** What a message may be routed by: a channel, by Courier's name or one that has a provider of its own, or a provider. */
+export function isRoute(name: string, { byChannel }: Routing): boolean {
+  return CHANNELS.includes(name) || isProviderName(name) || Object.hasOwn(byChannel, name);
+}
+
+/** Those that there are, for people. */
+export function routeWords({ byChannel }: Routing): string {
+  const channels = [...new Set([...CHANNELS, ...Object.keys(byChannel)])];
+  return `the channels are ${channels.join(', ')}; the providers ${PROVIDER_NAMES.join(', ')}`;
+}
+
 /** How a message is assigned to a provider. */
 export interface Routing {
   /** The provider of a channel, where it has one of its own. */

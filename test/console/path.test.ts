@@ -100,3 +100,30 @@ test('from a fresh start: sign in, make a limit, find what it throttled, read wh
   expect(opened.faults).toEqual([]);
   await opened.close();
 });
+
+test('from what a service was answered: the messages of a request, and a message, are found by its id', async () => {
+  const to = ['cat', 'dan'].map((user) => ({ user_id: user }));
+  const { requestId } = (await server.call('POST', '/send', { message: { to, content: { body: 'hello' } } })).body;
+  const opened = await openConsole(browser, server.url, '/logs', { key: CONSOLE_KEY });
+  const { page } = opened;
+  const rows = page.locator('tr[data-index]');
+  await page.getByRole('textbox', { name: 'Message or request id' }).fill(requestId);
+  await page.waitForURL(/id=/);
+  await page.getByText('These are all').waitFor();
+  await rows.getByText('cat', { exact: true }).waitFor();
+  expect(await rows.count()).toBe(2);
+
+  await rows.first().getByRole('button').click();
+  const side = page.getByRole('complementary', { name: 'Message' });
+  const id = (await rows.first().getAttribute('data-id'))!;
+  await page.getByRole('textbox', { name: 'Message or request id' }).fill(id);
+  await page.waitForURL(new RegExp(`id=${id}`));
+  await page.getByText('These are all').waitFor();
+  expect(await rows.count()).toBe(1);
+  await side.getByRole('button', { name: 'All messages of this request' }).click();
+  await page.waitForURL(new RegExp(`id=${requestId}`));
+  await rows.nth(1).waitFor();
+  expect(await rows.count()).toBe(2);
+  expect(opened.faults).toEqual([]);
+  await opened.close();
+});

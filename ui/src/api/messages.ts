@@ -95,6 +95,7 @@ export interface MessageFilters {
   /** RFC 3339. */
   after?: string;
   before?: string;
+  /** A message's, or that of the request that it came with. */
   id?: string;
 }
 
@@ -117,11 +118,15 @@ export async function fetchMessages(
     topic,
     enqueued_after: after,
     enqueued_before: before,
-    messageId: id,
     limit,
     cursor: cursor ?? undefined,
   };
-  return pageOf(await call('GET', 'messages', { query, signal }));
+  const page = async (more: { messageId?: string; request_id?: string }): Promise<Page<Message>> =>
+    pageOf(await call('GET', 'messages', { query: { ...query, ...more }, signal }));
+  if (id === undefined) return page({});
+  // A message has no second page.
+  const found = cursor === null ? await page({ messageId: id }) : null;
+  return found !== null && found.items.length > 0 ? found : page({ request_id: id });
 }
 
 /** A page in Courier's words. */

@@ -145,9 +145,9 @@ export function LogsView() {
           />
           <TimeRange after={after} before={before} onChange={setFilters} />
           <FilterField
-            aria-label="Message id"
-            placeholder="Message id"
-            w={140}
+            aria-label="Message or request id"
+            placeholder="Message or request id"
+            w={170}
             size="xs"
             value={id}
             onFilter={(value) => setFilters({ id: value })}

@@ -242,7 +242,15 @@ function Facts({ message, onFilter }: { message: Message; onFilter: (filters: Me
   if (event !== '') rows.push(['Event', <Foreign key="event" text={event} />]);
   if (tags.length > 0) rows.push(['Tags', <Foreign key="tags" text={tags.join(', ')} />]);
   if (trace_id !== null) rows.push(['Trace id', <Foreign key="trace" text={trace_id} />]);
-  if (request_id !== null) rows.push(['Request id', <Copied key="request" text={request_id} />]);
+  if (request_id !== null) {
+    rows.push([
+      'Request id',
+      <Group key="request" gap={6} wrap="nowrap">
+        <Copied text={request_id} />
+        {request_id !== message.id && filtering('All messages of this request', { id: request_id })}
+      </Group>,
+    ]);
+  }
   return (
     <Table variant="vertical" layout="fixed" fz="sm" withRowBorders={false} verticalSpacing={3} horizontalSpacing="xs">
       <Table.Tbody>

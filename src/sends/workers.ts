@@ -41,10 +41,12 @@ export interface WorkersObserver {
 
 /**
  * How long a job belongs to a worker that is not heard of, and how often it is looked for such jobs, in milliseconds. A job
- * whose worker died is found at a look after its lock has ended, if it was there at the look before: after 12 s at most.
+ * whose worker died is found at the first look after its lock has ended, if it was there at the look before. A look keeps
+ * everybody from another for just as long as a worker waits before its own next one, which may come a moment too soon and
+ * be skipped: two may be twice as far apart. So it is found after 14 s at most.
  */
 const LOCK_MS = 8_000;
-const STALLED_EVERY_MS = 4_000;
+const STALLED_EVERY_MS = 3_000;
 /** Workers that die never fail a message: its attempts are counted elsewhere. */
 const STALLED_MAX = Number.MAX_SAFE_INTEGER;
 /** After an error of Redis a queue is asked again after this, in milliseconds. */

@@ -41,10 +41,12 @@ export interface WorkersObserver {
 
 /**
  * How long a job belongs to a worker that is not heard of, and how often it is looked for such jobs, in milliseconds. A job
- * whose worker died is found at a look after its lock has ended, if it was there at the look before: after 12 s at most.
+ * whose worker died is found at the first look after its lock has ended, if it was there at the look before. A look keeps
+ * everybody from another for just as long as a worker waits before its own next one, which may come a moment too soon and
+ * be skipped: two may be twice as far apart. So it is found after 14 s at most.
  */
 const LOCK_MS = 8_000;
-const STALLED_EVERY_MS = 4_000;
+const STALLED_EVERY_MS = 3_000;
 /** Workers that die never fail a message: its attempts are counted elsewhere. */
 const STALLED_MAX = Number.MAX_SAFE_INTEGER;
 /** After an error of Redis a queue is asked again after this, in milliseconds. */
@@ -111,10 +113,14 @@ const WINDOWS_IN_A_SECOND = 11;
 /**
  * A rate per second, as so many attempts in so many milliseconds: such that in no second there are more, wherever it
  * begins. With windows as long as a second there might be twice as many, at the end of one and the beginning of the next.
- * A window begins with the first attempt in it: of one attempt each, windows may be as long as the rate says.
+ *
+ * A window begins with the first attempt in it. So of the windows that begin within a second there are `windowsPerSecond` at
+ * most, and of the one that had begun before it all attempts but the first may be in it:
+ * `windowsPerSecond * max + max - 1` in all, which must not be more than the rate. Of one attempt each, windows may be as
+ * long as the rate says, whole or not: 1.5 is one every 667 ms.
  */
 export function limiterOf(ratePerSecond: number): { max: number; duration: number } {
   const max = Math.max(1, Math.floor(ratePerSecond / WINDOWS_IN_A_SECOND));
-  const windowsPerSecond = max === 1 ? ratePerSecond : ratePerSecond / max - 1;
+  const windowsPerSecond = max === 1 ? ratePerSecond : Math.floor((Math.floor(ratePerSecond) + 1) / max) - 1;
   return { max, duration: Math.ceil(1_000 / windowsPerSecond) };
 }

@@ -192,10 +192,18 @@ test('below 900 px the sidebar is a drawer behind a button, and everything is re
   await page.getByRole('link', { name: 'Logs' }).waitFor();
   expect(await button.isVisible()).toBe(false);
 
-  // A row is opened, and closed again, without a mouse.
+  // The focus stays on a row while what is in view is asked for again: what the second answer says is shown by the third.
   await page.getByRole('link', { name: 'Logs' }).press('Enter');
   await page.getByRole('heading', { name: 'Logs', level: 1 }).waitFor();
-  await page.locator('tr[data-index]').first().getByRole('button').press('Enter');
+  const row = page.locator('tr[data-index]').first().getByRole('button');
+  await row.focus();
+  for (let answers = 0; answers < 3; answers += 1) {
+    await page.waitForResponse((response) => new URL(response.url()).searchParams.has('messageId'));
+  }
+  expect(await row.evaluate((element) => element === document.activeElement)).toBe(true);
+
+  // A row is opened, and closed again, without a mouse.
+  await row.press('Enter');
   await page.getByTestId('why').waitFor();
   await page.keyboard.press('Escape');
   await page.getByTestId('why').waitFor({ state: 'hidden' });

@@ -188,10 +188,27 @@ describe('a rate', () => {
     [30, { max: 2, duration: 72 }],
     [1, { max: 1, duration: 1_000 }],
     [0.5, { max: 1, duration: 2_000 }],
+    [1.5, { max: 1, duration: 667 }],
     [10, { max: 1, duration: 100 }],
-    [1_000, { max: 90, duration: 99 }],
+    [22.5, { max: 2, duration: 100 }],
+    [34, { max: 3, duration: 100 }],
+    [50, { max: 4, duration: 91 }],
+    [1_000, { max: 90, duration: 100 }],
   ])('of %d a second is cut into windows of a tenth of it', (rate, limiter) => {
     expect(limiterOf(rate)).toEqual(limiter);
+  });
+
+  test('is not exceeded in the worst of all seconds, whichever it is, and a sixth of it is lost at most', () => {
+    for (let rate = 1; rate <= 3_000; rate += 1) {
+      const { max, duration } = limiterOf(rate);
+      // All that is left of a window in its last moment, and then window after window, each as soon as it may be.
+      let worst = max - 1;
+      for (let beginsMs = 1; beginsMs < 1_000; beginsMs += duration) worst += max;
+      // Or windows alone, the first of them begun by the second's first attempt.
+      const whole = max * Math.ceil(1_000 / duration);
+      expect([rate, Math.max(worst, whole) <= rate]).toEqual([rate, true]);
+      expect((max * 1_000) / duration).toBeGreaterThanOrEqual((rate * 5) / 6);
+    }
   });
 
   test('is not exceeded in any second, whenever attempts are asked for', () => {

@@ -1,7 +1,6 @@
 import { Button, Loader, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowUp } from '@tabler/icons-react';
-import { FlexRender } from '@tanstack/react-table';
 import { useEffect, useMemo } from 'react';
 import { WIDE } from '../frame/theme';
 import { Trouble, Waiting } from '../frame/trouble';
@@ -118,10 +117,8 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
             style={{ height: ROW_PX }}
             onClick={() => open(row.original)}
           >
-            {row.getAllCells().map((cell) => (
-              <td key={cell.id}>
-                <FlexRender cell={cell} />
-              </td>
+            {columns.map(({ id, cell }) => (
+              <td key={id}>{cell(row.original)}</td>
             ))}
           </tr>
         )}

@@ -11,6 +11,10 @@ export type VirtualRow<Item extends object> = Row<typeof features, Item>;
 export interface VirtualColumn<Item> {
   id: string;
   header: string;
+  /**
+   * Makes what it shows. It is called, and never taken for a component: to React another function would be another
+   * component, whose button loses the keyboard's focus whenever there are other columns.
+   */
   cell: (item: Item) => React.ReactNode;
   /** Its width in rem; what is left over is shared by those without. */
   widthRem?: number | undefined;
@@ -34,9 +38,7 @@ export function useVirtualTable<Item extends object>(deps: {
   const scroll = useRef<HTMLDivElement>(null);
   const columns = useMemo(() => {
     const helper = createColumnHelper<typeof features, Item>();
-    return helper.columns(
-      shown.map(({ id, header, cell }) => helper.display({ id, header, cell: ({ row }) => cell(row.original) })),
-    );
+    return helper.columns(shown.map(({ id, header }) => helper.display({ id, header })));
   }, [shown]);
   const table = useTable({ features, columns, data: items as Item[], getRowId: idOf });
   const { rows } = table.getRowModel();

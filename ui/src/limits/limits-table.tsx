@@ -2,7 +2,6 @@ import { ActionIcon, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconBan, IconChevronRight, IconCornerDownRight, IconPlus } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import { FlexRender } from '@tanstack/react-table';
 import { memo, useMemo } from 'react';
 import type { Limit } from '../api/limits';
 import { useVirtualTable, type VirtualColumn, type VirtualRow, VirtualTable } from '../feed/virtual-table';
@@ -70,6 +69,7 @@ export function LimitsTable({
             <LineRow
               key={row.id}
               row={row}
+              columns={columns}
               index={index}
               heightPx={heightPx(index)}
               isCurrent={id !== undefined && id === openId}
@@ -86,6 +86,7 @@ export function LimitsTable({
 /** A row. It is made anew when what it shows has changed, and not each time that somebody scrolls. */
 const LineRow = memo(function LineRow({
   row,
+  columns,
   index,
   heightPx,
   isCurrent,
@@ -93,6 +94,7 @@ const LineRow = memo(function LineRow({
   choose,
 }: {
   row: VirtualRow<Line>;
+  columns: readonly VirtualColumn<Line>[];
   index: number;
   heightPx: number;
   isCurrent: boolean;
@@ -100,11 +102,10 @@ const LineRow = memo(function LineRow({
   choose: Choose;
 }) {
   const line = row.original;
-  const cells = row.getAllCells();
   if (line.kind === 'group') {
     return (
       <tr className="limit-group" aria-rowindex={index + 2} style={{ height: heightPx }}>
-        <th colSpan={cells.length} scope="rowgroup">
+        <th colSpan={columns.length} scope="rowgroup">
           <GroupHeading group={line.group} found={line.found} />
         </th>
       </tr>
@@ -127,10 +128,8 @@ const LineRow = memo(function LineRow({
       style={{ height: heightPx }}
       onClick={act}
     >
-      {cells.map((cell) => (
-        <td key={cell.id}>
-          <FlexRender cell={cell} />
-        </td>
+      {columns.map(({ id, cell }) => (
+        <td key={id}>{cell(line)}</td>
       ))}
     </tr>
   );

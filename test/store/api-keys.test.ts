@@ -253,7 +253,11 @@ describe('a ring', () => {
 describe('while Redis is away, or after it came back empty', () => {
   test('a ring keeps the keys it knows, says so once, tries again sooner, and believes a new database', async () => {
     const server = await startRedis();
-    const own = connectFailingFast(parseRedisUrl(server.url), { name: 'test', commandTimeoutMs: 500, reconnectMs: 20 });
+    const own = connectFailingFast(parseRedisUrl(server.url), {
+      name: 'test',
+      commandTimeoutMs: 5_000,
+      reconnectMs: 20,
+    });
     own.on('error', () => undefined);
     try {
       const ready = () => new Promise<void>((resolve) => own.once('ready', () => resolve()));

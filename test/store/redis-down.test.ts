@@ -114,11 +114,13 @@ describe('while Redis is down or slow', () => {
     await t.limit({ id: 'user', per: ['user'], period: 'day', max: 10_000, on_redis_down: 'allow' });
     await t.gate.check(request());
     await server.freeze();
-    const startedMs = performance.now();
+    const before = performance.eventLoopUtilization();
     const outcomes = await t.gate.checkAll(Array.from({ length: 1_000 }, () => request()));
-    const tookMs = performance.now() - startedMs;
+    const waitedMs = performance.eventLoopUtilization(before).idle;
     await server.thaw();
-    expect(tookMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
+    // It has waited for Redis as one check does. Its own work is not counted: a busy machine can make that as long as it likes.
+    expect(waitedMs).toBeGreaterThan(0);
+    expect(waitedMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
     expect(outcomes.filter((outcome) => decisionOf(outcome).degraded)).toHaveLength(1_000);
     await untilBack();
     expect(await used()).toEqual([1]);

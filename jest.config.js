@@ -3,6 +3,7 @@ const common = {
   transform: { '^.+\\.[jt]s$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }] },
   // Published as ES modules only, which jest's own loader cannot require.
   transformIgnorePatterns: ['/node_modules/(?!(temporal-polyfill|temporal-utils)/)'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/jest/whole-hour.ts'],
 };
 
 /** @type {import('jest').Config} */

@@ -115,10 +115,13 @@ describe("Segment's own SDK for Node", () => {
     ownRedis = await startRedis();
     await start({ redisUrl: ownRedis.url, checkTimeoutMs: 300 });
     const { analytics, errors } = sdk({ httpRequestTimeout: 20_000 });
-    // For longer than a command may take.
-    await app.redis.call('CLIENT', 'PAUSE', '2500', 'ALL');
+    await ownRedis.freeze();
     for (let order = 0; order < 10; order += 1) analytics.track({ ...ORDER, properties: { order } });
-    await analytics.closeAndFlush({ timeout: 25_000 });
+    const flushed = analytics.closeAndFlush({ timeout: 25_000 });
+    // For longer than a command may take.
+    await until(() => statuses().length > 0);
+    await ownRedis.thaw();
+    await flushed;
     expect(errors).toEqual([]);
     expect(statuses().at(0)).toBe(503);
     expect(statuses().at(-1)).toBe(202);
@@ -172,8 +175,11 @@ describe("RudderStack's own SDK for Node", () => {
     ownRedis = await startRedis();
     await start({ redisUrl: ownRedis.url, checkTimeoutMs: 300 });
     const analytics = sdk({ flushAt: 1, axiosRetryConfig: { retries: 5, retryDelay: () => 1_000 } });
-    await app.redis.call('CLIENT', 'PAUSE', '2500', 'ALL');
-    expect(await called((done) => analytics.track(ORDER, done))).toBeFalsy();
+    await ownRedis.freeze();
+    const brought = called((done) => analytics.track(ORDER, done));
+    await until(() => statuses().length > 0);
+    await ownRedis.thaw();
+    expect(await brought).toBeFalsy();
     expect(statuses().at(0)).toBe(503);
     expect(statuses().at(-1)).toBe(202);
     expect((await get('/messages')).results).toHaveLength(1);

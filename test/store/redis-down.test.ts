@@ -5,7 +5,12 @@ import { messageTo, startTestGate, type TestGate } from '../support/gate';
 import { sharedRedisUrl, startRedis, uniqueWorkspace } from '../support/redis';
 import { startCluster } from '../support/redis-cluster';
 
-const CHECK_TIMEOUT_MS = 250;
+const CHECK_TIMEOUT_MS = 800;
+/**
+ * What a busy machine may add to that. Together it is less than waiting for Redis twice takes, and less than a command
+ * may take, which is when ioredis itself gives up.
+ */
+const NOISE_MS = 600;
 
 function request(overrides: Partial<CheckRequest> = {}): CheckRequest {
   return { message: messageTo('ann'), messageId: null, cost: 1, dry: false, atMs: null, ...overrides };
@@ -62,7 +67,7 @@ describe('while Redis is down or slow', () => {
       expect(decisionOf(outcome)).toMatchObject({ allowed: true, degraded: true, limits: [], throttled_by: [] });
     }
     // The limit is the contract's; the machine adds what it adds.
-    expect(tookMs).toBeLessThan(CHECK_TIMEOUT_MS + 150);
+    expect(tookMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
     await untilBack();
     expect(await used()).toEqual([1]);
     expect(t.events).not.toContain('too late true');
@@ -73,7 +78,8 @@ describe('while Redis is down or slow', () => {
     await t.limit({ id: 'user', per: ['user'], period: 'day', max: 100 });
     await t.gate.check(request());
     const beBusy = () => {
-      const untilMs = performance.now() + 2 * CHECK_TIMEOUT_MS;
+      // For longer than a check may take, but not than a command may: ioredis would give that up itself.
+      const untilMs = performance.now() + 1.5 * CHECK_TIMEOUT_MS;
       while (performance.now() < untilMs);
     };
     const waiting = t.gate.check(request());
@@ -93,22 +99,28 @@ describe('while Redis is down or slow', () => {
       { id: 'month', per: ['user'], period: 'month', max: 100 },
     );
     await t.settings({ timezone: 'America/New_York' });
-    // Each in windows of its own, which have to be worked out.
-    const outcomes = await t.gate.checkAll(
-      Array.from({ length: 1_000 }, (_, index) => request({ dry: true, atMs: index * 40 * 86_400_000 })),
-    );
-    expect(outcomes.filter((outcome) => outcome.kind !== 'decided' || outcome.decision.degraded)).toEqual([]);
+    // As long as it has to be on this machine.
+    for (let length = 1_000, tookMs = 0; tookMs <= CHECK_TIMEOUT_MS; length *= 2) {
+      // Each in windows of its own, which have to be worked out.
+      const requests = Array.from({ length }, (_, index) => request({ dry: true, atMs: index * 40 * 86_400_000 }));
+      const startedMs = performance.now();
+      const outcomes = await t.gate.checkAll(requests);
+      tookMs = performance.now() - startedMs;
+      expect(outcomes.filter((outcome) => outcome.kind !== 'decided' || outcome.decision.degraded)).toEqual([]);
+    }
   });
 
   test('a long batch on a frozen Redis is answered as fast as one check, and counts nothing when it thaws', async () => {
     await t.limit({ id: 'user', per: ['user'], period: 'day', max: 10_000, on_redis_down: 'allow' });
     await t.gate.check(request());
     await server.freeze();
-    const startedMs = performance.now();
+    const before = performance.eventLoopUtilization();
     const outcomes = await t.gate.checkAll(Array.from({ length: 1_000 }, () => request()));
-    const tookMs = performance.now() - startedMs;
+    const waitedMs = performance.eventLoopUtilization(before).idle;
     await server.thaw();
-    expect(tookMs).toBeLessThan(CHECK_TIMEOUT_MS + 150);
+    // It has waited for Redis as one check does. Its own work is not counted: a busy machine can make that as long as it likes.
+    expect(waitedMs).toBeGreaterThan(0);
+    expect(waitedMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
     expect(outcomes.filter((outcome) => decisionOf(outcome).degraded)).toHaveLength(1_000);
     await untilBack();
     expect(await used()).toEqual([1]);

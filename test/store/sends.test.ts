@@ -551,10 +551,10 @@ describe('the log', () => {
     }
     expect(await t.history(queued)).toHaveLength(1);
     // Once it is over it is kept for as long as others, from then on.
+    const overMs = Date.now();
     await t.store.finish(queued, 1, (await t.store.begin(queued, 1))!, {
       ...{ kind: 'sent', detail: {}, reference: null, keepPayload: false },
     });
-    const overMs = Date.now();
     expect(await trim(overMs + 900)).toEqual({ log: 0, audit: 0 });
     expect(await t.status(queued)).toBe('SENT');
     expect(await trim(overMs + 60_000)).toEqual({ log: 1, audit: 0 });

@@ -291,11 +291,11 @@ describe('what a change would have done is what really becomes of the same messa
 test('a send that waits goes when the window of its limit ends, as it does for real; and one that its sender delays when it is due', async () => {
   const limit = limitOf({ id: 'u', per: ['user'], period: 'billing_period', max: 2, on_exceeded: 'defer' });
   const [without, under] = [await open([]), await open([limit])];
-  // A billing period that ends in a moment.
-  const anchorMs = Date.now() + 1_500;
+  for (const t of [without, under]) await holdFor(t);
+  // A billing period that ends in a moment, but not before everything is sent.
+  const anchorMs = Date.now() + 3_000;
   for (const t of [without, under]) {
     await t.settings({ billing_anchor: new Date(anchorMs).toISOString().slice(0, 23) });
-    await holdFor(t);
   }
   const ids: string[] = [];
   for (let times = 0; times < 5; times += 1) {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import Redis from 'ioredis';
-import { freePort } from './ports';
+import { freePort, isFree } from './ports';
 import { redisMode } from './redis';
 import { startRedisProcess } from './redis-process';
 import { type RedisServer, START_TIMEOUT_MS } from './redis-server';
@@ -16,14 +16,21 @@ export interface RedisClusterServer extends Omit<RedisServer, 'port'> {
 }
 
 /** Starts a Redis Cluster of three masters that serve every slot between them. Takes about three seconds. */
-export async function startCluster(): Promise<RedisClusterServer> {
+export async function startCluster(attemptsLeft = 2): Promise<RedisClusterServer> {
   const ports = await distinctPorts();
   const nodes = ports.map((port) => ({
     port,
     // A machine that is busy, or a test that freezes the nodes, must not make them call each other failed.
     args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '60000', '--cluster-announce-ip', '127.0.0.1'],
   }));
-  const group = redisMode() === 'process' ? await startProcesses(nodes) : await startContainer(nodes);
+  let group: Group;
+  try {
+    group = redisMode() === 'process' ? await startProcesses(nodes) : await startContainer(nodes);
+  } catch (error) {
+    // Between their choice and the start of the nodes another process may take one of the ports.
+    if (attemptsLeft === 0 || !(await hasLostPorts(error, ports))) throw error;
+    return startCluster(attemptsLeft - 1);
+  }
   try {
     await formCluster(ports);
   } catch (error) {
@@ -70,6 +77,14 @@ async function distinctPorts(): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < NODES) ports.add(await freePort());
   return [...ports];
+}
+
+/** Whether a group did not start because another process has one of its ports, or of its cluster bus. */
+async function hasLostPorts(error: unknown, ports: readonly number[]): Promise<boolean> {
+  if (error instanceof Error && error.message.includes('Address already in use')) return true;
+  // A container tells nothing. It is gone, so whoever listens there is another.
+  const free = await Promise.all(ports.flatMap((port) => [isFree(port), isFree(port + 10_000)]));
+  return free.includes(false);
 }
 
 async function formCluster(ports: number[]): Promise<void> {

@@ -1,4 +1,5 @@
-// A process that removes a user from all accounts, and writes a line after each step, until somebody kills it.
+// A process that removes a user from all accounts, and writes a line after each step, until somebody kills it: after
+// forty steps it waits for that.
 // Arguments: the Redis URL, the workspace, the user. It runs the sources as they are.
 require('./typescript');
 const { join } = require('node:path');
@@ -12,9 +13,13 @@ const { loadScripts } = source('store/scripts');
 const [url, workspace, user] = process.argv.slice(2);
 const redis = connectPatiently(parseRedisUrl(url), { name: 'test', commandTimeoutMs: 5_000, reconnectMs: 20 });
 const { evalsha } = redis;
+let steps = 0;
 redis.evalsha = async (...args) => {
   const reply = await evalsha.apply(redis, args);
   process.stdout.write('step\n');
+  steps += 1;
+  // On a busy machine it would else be done before it is killed.
+  if (steps === 40) await new Promise(() => undefined);
   return reply;
 };
 createMembers({ redis, scripts: loadScripts(), keys: createKeys(workspace) })

@@ -90,7 +90,8 @@ test('a session that ends asks for the key over the view, keeps what was typed, 
   async function signInAgain([view, { page, context, faults }]: [View, ConsolePage]): Promise<void> {
     await context.clearCookies();
     const dialog = page.getByRole('dialog', { name: 'Your session has ended' });
-    await dialog.waitFor();
+    // All views ask at once, some of them not before ten seconds have passed.
+    await dialog.waitFor({ timeout: 30_000 });
     await expectKept(view, page);
     await dialog.getByLabel('API key').fill('not-the-key');
     await dialog.getByRole('button', { name: 'Sign in' }).click();

@@ -171,7 +171,8 @@ describe.each(Object.entries(KINDS))('the %s', (_name, kind) => {
     const all = await kind.ids();
     expect(all.length).toBe(before.length + written);
     await until(async () => {
-      if (await news.isVisible()) await news.click();
+      // It may be gone by the time that it is clicked.
+      if (await news.isVisible()) await news.click({ timeout: 1_000 }).catch(() => undefined);
       return (await page.locator('tr[data-index="0"]').getAttribute('data-id')) === all[0];
     });
     const again = await scrollThrough(page, kind.endWords);

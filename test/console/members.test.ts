@@ -3,7 +3,7 @@ import { openConsole, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
 import { endAllSendgates } from '../support/sendgate';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 let browser: Browser;
 let server: ConsoleServer;

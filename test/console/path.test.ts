@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { openConsole, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
+import { dayThatLasts } from '../support/day';
 import { endAllSendgates } from '../support/sendgate';
 
 jest.setTimeout(120_000);
@@ -8,9 +9,10 @@ jest.setTimeout(120_000);
 let browser: Browser;
 let server: ConsoleServer;
 beforeAll(async () => {
+  await dayThatLasts(120_000);
   browser = await startBrowser();
   server = await startConsoleServer();
-});
+}, 180_000);
 afterAll(async () => {
   await browser?.close();
   await endAllSendgates();

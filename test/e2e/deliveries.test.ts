@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dayThatLasts } from '../support/day';
 import { sharedRedisUrl, uniqueWorkspace } from '../support/redis';
 import { endAllSendgates, type Sendgate, startSendgate } from '../support/sendgate';
 import { until } from '../support/sends';
@@ -83,17 +84,19 @@ const arrivalsOf = (id: string) => arrivals.filter((arrival) => arrival.id === i
 describe('a receiver', () => {
   let api: string;
   beforeEach(async () => {
+    await dayThatLasts(60_000);
     api = await startSendgate(
       ['up'],
       environment(uniqueWorkspace(), {
         SENDGATE_TRIES: '3',
         SENDGATE_RETRY_FIRST_MS: '10',
         SENDGATE_RETRY_MAX_MS: '20',
-        SENDGATE_WEBHOOK_TIMEOUT_MS: '300',
+        // Only one of them never answers: the others have time enough on a busy machine too.
+        SENDGATE_WEBHOOK_TIMEOUT_MS: '2000',
       }),
     ).ready();
     await call(api, 'PUT', '/limits/user', { per: ['user'], period: 'day', max: 5 });
-  });
+  }, 120_000);
   const ended = async (id: string) => {
     await until(async () => !['ENQUEUED', 'DELAYED'].includes((await messageOf(api, id)).status));
     return messageOf(api, id);
@@ -119,7 +122,7 @@ describe('a receiver', () => {
       'never answers',
       () => undefined,
       3,
-      { status: 'UNDELIVERABLE', error: expect.stringContaining('did not answer within 300 ms') },
+      { status: 'UNDELIVERABLE', error: expect.stringContaining('did not answer within 2000 ms') },
       0,
     ],
     ['closes the connection', (response) => response.destroy(), 3, { status: 'UNDELIVERABLE', reason: 'FAILED' }, 0],
@@ -218,7 +221,7 @@ test('a worker that dies in the middle of a delivery has it made again within 15
     'REDELIVERED',
     'SENT',
   ]);
-}, 60_000);
+}, 180_000);
 
 test('a worker that is told to stop lets a delivery end, records it, and takes no other', async () => {
   const workspace = uniqueWorkspace();

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
+import { dayThatLasts } from '../support/day';
 import { startRedis, uniqueWorkspace } from '../support/redis';
 import { startCluster } from '../support/redis-cluster';
 import { endAllSendgates, type Sendgate, startSendgate } from '../support/sendgate';
@@ -60,9 +61,10 @@ describe.each(['a Redis', 'a Redis Cluster'])('API processes on %s', (kind) => {
     agent.destroy();
     await server.stop();
   });
-  beforeEach(() => {
+  beforeEach(async () => {
+    await dayThatLasts(120_000);
     workspace = uniqueWorkspace();
-  });
+  }, 180_000);
   afterEach(endAllSendgates);
 
   function startApi(skewMs = 0): Sendgate {
@@ -99,7 +101,7 @@ describe.each(['a Redis', 'a Redis Cluster'])('API processes on %s', (kind) => {
       const { limits } = (await call(url, 'GET', '/usage?user_id=ann&topic_id=news')).body;
       expect(limits.map((limit: { used: number }) => limit.used)).toEqual([100, 100, 100]);
     }
-  }, 60_000);
+  }, 180_000);
 
   test('killed in the middle of 10,000 checks, and asked again with the same ids, it has counted each message once', async () => {
     const api = startApi();
@@ -136,5 +138,5 @@ describe.each(['a Redis', 'a Redis Cluster'])('API processes on %s', (kind) => {
       { limit_id: 'all', used: 10_000 },
       { limit_id: 'user', used: 1_429 },
     ]);
-  }, 60_000);
+  }, 180_000);
 });

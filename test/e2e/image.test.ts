@@ -70,12 +70,14 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
 
-  const check = async () => (await (await call('POST', '/check', { user_id: 'ann' })).json()) as { decision: string };
+  /** Asks under an id until Redis decides: what it may have counted too late for an answer it does not count again. */
+  async function check(message_id: string): Promise<{ decision: string }> {
+    const answer = await call('POST', '/check', { user_id: 'ann', message_id });
+    return answer.status === 503 ? check(message_id) : ((await answer.json()) as { decision: string });
+  }
 
   beforeAll(async () => {
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}`;
-    const env = { ...process.env, SENDGATE_API_KEY: key, SENDGATE_PORT: String(port), SENDGATE_IMAGE: image };
+    const env: NodeJS.ProcessEnv = { ...process.env, SENDGATE_API_KEY: key, SENDGATE_IMAGE: image };
     const command = [...composeCommand(), '--project-name', project, '--file', join(ROOT, 'docker-compose.yml')];
     compose = (...args) => run([...command, ...args], env);
     const down = [...command, 'down', '--volumes', '--timeout', '1'];
@@ -86,6 +88,10 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
       callOff();
     };
     await compose('build');
+    // Minutes may have passed: one that was free before may not be now.
+    const port = await freePort();
+    env.SENDGATE_PORT = String(port);
+    url = `http://127.0.0.1:${port}`;
     await compose('up', '--detach', '--no-build');
     await Promise.all(['redis', 'api', 'worker'].map((service) => untilHealthy(service)));
   }, BUILD_AND_START_MS);
@@ -96,8 +102,8 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
     expect((await fetch(`${url}/limits`)).status).toBe(401);
     const limit = { id: 'once', per: ['user'], period: 'month', max: 1 };
     expect((await call('POST', '/limits', limit)).status).toBe(201);
-    expect((await check()).decision).toBe('accepted');
-    expect((await check()).decision).toBe('throttled');
+    expect((await check('first')).decision).toBe('accepted');
+    expect((await check('second')).decision).toBe('throttled');
     const { HostConfig: host } = await inspect('api');
     expect(Object.values(host.PortBindings).flat()).toEqual([expect.objectContaining({ HostIp: '127.0.0.1' })]);
   });
@@ -156,7 +162,7 @@ suite(`the image and docker-compose.yml${engine ? '' : ' (skipped: no Docker eng
     const giveUpAt = Date.now() + 30_000;
     while ((await call('GET', '/readyz')).status !== 200 && Date.now() < giveUpAt) await delay(100);
     expect((await call('GET', '/readyz')).status).toBe(200);
-    expect((await check()).decision).toBe('throttled');
+    expect((await check('third')).decision).toBe('throttled');
   }, 120_000);
 
   test.each(['api', 'worker'])(

@@ -126,14 +126,17 @@ test('a batch whose process is killed in the middle is brought again whole, and 
       ({ status }) => status,
       () => 'broken',
     );
-    await until(async () => (await redis.xlen(keys.logRows)) > 1_000);
+    await until(async () => (await redis.xlen(keys.logRows)) > 100);
     first.signal('SIGKILL');
     expect(await answer).toBe('broken');
     expect(await redis.xlen(keys.logRows)).toBeLessThan(3_000);
 
     const url = await startSendgate(['up'], environment).ready();
     for (let times = 0; times < 2; times += 1) {
-      expect(await bring(url)).toEqual({ status: 202, body: { accepted: 3_000, errors: [] } });
+      // What takes a busy machine too long is brought again, as its sender does: what was done of it is found done.
+      let answer = await bring(url);
+      while (answer.status === 503) answer = await bring(url);
+      expect(answer).toEqual({ status: 202, body: { accepted: 3_000, errors: [] } });
     }
     expect(await redis.xlen(keys.logRows)).toBe(3_000);
     await until(() => delivered.size === 2_000, 60_000);

@@ -10,7 +10,11 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => redis.stop());
 beforeEach(() => {
-  environment = { REDIS_URL: redis.url, PORT: '0', SENDGATE_WORKSPACE: uniqueWorkspace() };
+  environment = {
+    ...{ REDIS_URL: redis.url, PORT: '0', SENDGATE_WORKSPACE: uniqueWorkspace() },
+    // What is counted here is what was decided by Redis.
+    SENDGATE_CHECK_TIMEOUT_MS: '5000',
+  };
 });
 afterEach(endAllSendgates);
 

@@ -10,6 +10,12 @@ import { freePort } from '../support/ports';
 import { type RedisServer, startRedis } from '../support/redis';
 import { startCluster } from '../support/redis-cluster';
 import { endAllSendgates, runSendgate, startSendgate } from '../support/sendgate';
+import { until } from '../support/sends';
+
+jest.setTimeout(120_000);
+
+/** For whoever expects that Redis decides, on a busy machine too. */
+const PATIENT = { SENDGATE_CHECK_TIMEOUT_MS: '5000' };
 
 const cleanups: (() => unknown)[] = [];
 
@@ -79,7 +85,7 @@ async function begunCheck(url: string): Promise<{ finish(): Promise<IncomingMess
 describe('sendgate up', () => {
   test('starts with a Redis of its own, decides, stops with 0, leaves no process, and has its data again', async () => {
     const dataDir = join(temporaryFolder(), 'data');
-    const env = { PORT: '0', SENDGATE_DATA_DIR: dataDir };
+    const env = { PORT: '0', SENDGATE_DATA_DIR: dataDir, ...PATIENT };
     const first = startSendgate(['up'], env);
     const url = await first.ready();
     await first.logged('The worker is ready.');
@@ -123,6 +129,8 @@ describe('sendgate up', () => {
     process.kill(privateRedisPid(dataDir), 'SIGKILL');
     await sendgate.logged('The private Redis ended by itself, and is started again.');
     await sendgate.logged('Redis answers again.');
+    // That may have been the worker, whose connection is another one.
+    await until(async () => (await status(`${url}/readyz`)) === 200);
     expect(await status(`${url}/limits/daily`)).toBe(200);
   });
 
@@ -161,6 +169,7 @@ describe('sendgate up', () => {
       SENDGATE_DATA_DIR: temporaryFolder(),
       SENDGATE_API_KEY: key,
       SENDGATE_LOG_LEVEL: 'debug',
+      ...PATIENT,
     });
     const url = await sendgate.ready();
     expect((await post(`${url}/check`, { user_id: 'ann' })).status).toBe(401);
@@ -201,7 +210,7 @@ describe('API and worker by themselves', () => {
   test('run on a Redis Cluster, in one process too', async () => {
     const cluster = await startCluster();
     cleanups.push(() => cluster.stop());
-    const env = { REDIS_URL: cluster.url, PORT: '0' };
+    const env = { REDIS_URL: cluster.url, PORT: '0', ...PATIENT };
     const sendgate = startSendgate(['up'], env);
     const url = await sendgate.ready();
     await sendgate.logged('The worker is ready.');
@@ -224,7 +233,7 @@ describe('API and worker by themselves', () => {
   test('wait for a Redis that is away, are unready while it is, and ready when it is back', async () => {
     const redis = await redisServer();
     await redis.kill();
-    const env = { REDIS_URL: redis.url, SENDGATE_CHECK_TIMEOUT_MS: '500' };
+    const env = { REDIS_URL: redis.url, ...PATIENT };
     const worker = startSendgate(['worker'], env);
     const api = startSendgate(['api'], { ...env, PORT: '0' });
     const { host, port } = await api.logged('The API listens.');
@@ -250,7 +259,7 @@ describe('API and worker by themselves', () => {
 
   test('notice a Redis that is frozen, and stop without it', async () => {
     const redis = await redisServer();
-    const env = { REDIS_URL: redis.url, PORT: '0', SENDGATE_SHUTDOWN_TIMEOUT_MS: '2000' };
+    const env = { REDIS_URL: redis.url, PORT: '0', SENDGATE_SHUTDOWN_TIMEOUT_MS: '5000' };
     const sendgate = startSendgate(['up'], env);
     const url = await sendgate.ready();
     await sendgate.logged('The worker is ready.');
@@ -298,7 +307,7 @@ describe('API and worker by themselves', () => {
 describe('a stop', () => {
   test('lets requests that have begun end, takes no new ones, and says that the connection closes', async () => {
     const redis = await redisServer();
-    const api = startSendgate(['api'], { REDIS_URL: redis.url, PORT: '0' });
+    const api = startSendgate(['api'], { REDIS_URL: redis.url, PORT: '0', ...PATIENT });
     const url = await api.ready();
     const begun = await begunCheck(url);
     api.signal('SIGTERM');
@@ -313,7 +322,7 @@ describe('a stop', () => {
   test('cuts off what does not end in time, and ends at once at a second signal', async () => {
     const redis = await redisServer();
     const env = { REDIS_URL: redis.url, PORT: '0' };
-    const patient = startSendgate(['api'], { ...env, SENDGATE_SHUTDOWN_TIMEOUT_MS: '500' });
+    const patient = startSendgate(['api'], { ...env, SENDGATE_SHUTDOWN_TIMEOUT_MS: '3000' });
     await begunCheck(await patient.ready());
     patient.signal('SIGTERM');
     await patient.logged('Requests that had not ended are cut off.');

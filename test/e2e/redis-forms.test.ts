@@ -17,9 +17,13 @@ import { startRedisProcess } from '../support/redis-process';
 import { MASTER_NAME, type SentinelGroup, startSentinel } from '../support/redis-sentinel';
 import { endAllSendgates, type Sendgate, startSendgate } from '../support/sendgate';
 
+jest.setTimeout(120_000);
+
 const CHECK_TIMEOUT_MS = 250;
-/** What a busy machine may add to it. */
-const NOISE_MS = 500;
+/** One within which a Redis that is well decides, on a busy machine too. */
+const AMPLE_MS = 2_000;
+/** What a busy machine may add to them. */
+const NOISE_MS = 1_500;
 const PASSWORD = 'hunter2/p@ss:w%rd';
 
 const cleanups: (() => unknown)[] = [];
@@ -29,9 +33,13 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function gateOn(url: string, workspace = uniqueWorkspace()): Promise<TestGate> {
-  const gate = await startTestGate({ url, workspace, checkTimeoutMs: CHECK_TIMEOUT_MS });
+/** The check timeout of each gate. */
+const timeoutsMs = new WeakMap<TestGate, number>();
+
+async function gateOn(url: string, workspace = uniqueWorkspace(), checkTimeoutMs = CHECK_TIMEOUT_MS) {
+  const gate = await startTestGate({ url, workspace, checkTimeoutMs });
   cleanups.push(() => gate.close());
+  timeoutsMs.set(gate, checkTimeoutMs);
   return gate;
 }
 
@@ -56,7 +64,7 @@ function decisionOf(outcome: CheckOutcome): Decision {
 async function ask(t: TestGate, messageId: string | null = null): Promise<Decision> {
   const startedMs = performance.now();
   const outcome = await t.gate.check({ message: messageTo('ann'), messageId, cost: 1, dry: false, atMs: null });
-  expect(performance.now() - startedMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
+  expect(performance.now() - startedMs).toBeLessThan(timeoutsMs.get(t)! + NOISE_MS);
   return decisionOf(outcome);
 }
 
@@ -110,7 +118,7 @@ async function stopInOrder(sendgate: Sendgate): Promise<void> {
   sendgate.signal('SIGTERM');
   expect(await sendgate.ended).toBe(0);
   // Nothing was cut off for want of an end: that is done after seven of its ten seconds.
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(performance.now() - startedMs).toBeLessThan(6_900);
   expect(sendgate.stderr()).toBe('');
   expect(sendgate.log().filter(({ level }) => level === 'error')).toEqual([]);
 }
@@ -133,9 +141,13 @@ describe('Sentinel', () => {
     const ids = Array.from({ length: 100 }, (_, index) => `m-${index}`);
     await Promise.all(ids.slice(0, 50).map((id) => ask(t, id)));
     const onTheirWay = Promise.all(ids.slice(50).map((id) => ask(t, id)));
-    const killed = await group.killMaster();
-    await onTheirWay;
+    // An engine for containers says late that it is gone, when there may be another: the connection knows at once.
+    const gone = new Promise((resolve) => t.redis.once('close', resolve));
+    const killing = group.killMaster();
+    await gone;
     expect(await ask(t, 'm-0')).toMatchObject({ allowed: true, degraded: true });
+    await onTheirWay;
+    const killed = await killing;
 
     await Promise.all(ids.map((id) => askOn(t, id)));
     expect((await t.gate.usage(messageTo('ann')))!.map(({ used }) => used)).toEqual([100]);
@@ -178,7 +190,7 @@ describe('Sentinel', () => {
     await first!.freeze();
     await second!.kill();
     try {
-      const t = await gateOn(group.url);
+      const t = await gateOn(group.url, uniqueWorkspace(), AMPLE_MS);
       expect((await ask(t)).degraded).toBe(false);
     } finally {
       await first!.thaw();
@@ -315,7 +327,8 @@ describe('TLS', () => {
     const sentinel = await startTls({ sentinel: true });
     cleanups.push(() => sentinel.server.stop());
     await adminOf(sentinel.server).call('SENTINEL', 'MONITOR', MASTER_NAME, '127.0.0.1', `${tlsPort}`, '1');
-    const t = await gateOn(`rediss+sentinel://127.0.0.1:${sentinel.port}/${MASTER_NAME}?${secrets()}`);
+    const url = `rediss+sentinel://127.0.0.1:${sentinel.port}/${MASTER_NAME}?${secrets()}`;
+    const t = await gateOn(url, uniqueWorkspace(), AMPLE_MS);
     expect((await ask(t)).degraded).toBe(false);
   });
 
@@ -340,7 +353,7 @@ describe('TLS', () => {
 });
 
 /** An API that cannot use its Redis says why, is not ready, lives, and answers checks in time. */
-async function expectUseless(api: Sendgate, words: RegExp): Promise<string> {
+async function expectUseless(api: Sendgate, words: RegExp, checkTimeoutMs = CHECK_TIMEOUT_MS): Promise<string> {
   const { host, port } = await api.logged('The API listens.');
   const url = `http://${host}:${port}`;
   expect(await api.logged(words)).toMatchObject({ level: 'error', role: 'api', reason: expect.any(String) });
@@ -348,7 +361,7 @@ async function expectUseless(api: Sendgate, words: RegExp): Promise<string> {
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
   const startedMs = performance.now();
   expect((await post(`${url}/check`, { user_id: 'ann' })).status).toBe(503);
-  expect(performance.now() - startedMs).toBeLessThan(CHECK_TIMEOUT_MS + NOISE_MS);
+  expect(performance.now() - startedMs).toBeLessThan(checkTimeoutMs + NOISE_MS);
   expect(api.stdout() + api.stderr()).not.toContain('hunter2');
   return url;
 }
@@ -366,7 +379,7 @@ describe('a user and a password', () => {
   test('in the URL are those that Redis is used with, in the database that it names', async () => {
     await admin.acl('SETUSER', 'ann', 'on', `>${PASSWORD}`, '~sg:*', '&*', '+@all');
     await admin.acl('SETUSER', 'default', 'off');
-    const t = await gateOn(`${withSecrets(server.url)}/3`);
+    const t = await gateOn(`${withSecrets(server.url)}/3`, uniqueWorkspace(), AMPLE_MS);
     await countAll(t);
     expect(await ask(t)).toMatchObject({ degraded: false, limits: [{ used: 1 }] });
     const [client] = ((await t.redis.client('LIST', 'ID', await t.redis.client('ID'))) as string).split('\n');
@@ -375,12 +388,15 @@ describe('a user and a password', () => {
 
   test('that are wrong are said to be, never repeated, and used as soon as they are right', async () => {
     await server.kill();
-    const api = startSendgate(['api'], { REDIS_URL: withSecrets(server.url), PORT: '0' });
+    const api = startSendgate(['api'], {
+      ...{ REDIS_URL: withSecrets(server.url), PORT: '0', SENDGATE_CHECK_TIMEOUT_MS: `${AMPLE_MS}` },
+    });
     await api.logged('Waiting for Redis.');
     await server.restart();
     const url = await expectUseless(
       api,
       /^Redis cannot be used: it refuses the user name or the password in REDIS_URL\.$/,
+      AMPLE_MS,
     );
     await admin.acl('SETUSER', 'ann', 'on', `>${PASSWORD}`, '~*', '&*', '+@all');
     await api.ready();

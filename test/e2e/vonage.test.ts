@@ -5,6 +5,8 @@ import { endAllSendgates, runSendgate, startSendgate } from '../support/sendgate
 import { until } from '../support/sends';
 import { type FakeVonage, startFakeVonage, taken } from '../support/vonage';
 
+jest.setTimeout(120_000);
+
 const SECRET = 'a-signature-secret';
 const NUMBER = '+44 7700 900000';
 
@@ -113,6 +115,8 @@ test('an SMS goes from /send to Vonage, and is delivered when a receipt says so;
 
 test('while the account is in trouble nothing is lost and all workers wait; it is told in the log, the metrics and by an alert', async () => {
   let isWell = false;
+  // Long enough for all that is looked at while nothing is sent.
+  environment.SENDGATE_VONAGE_PAUSE = '3s';
   vonage.answer(() => (isWell ? [taken()] : [{ status: '9', 'error-text': 'Quota Exceeded - rejected' }]));
   const api = await startSendgate(['api'], environment).ready();
   await call(api, 'PATCH', '/settings', {

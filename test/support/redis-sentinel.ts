@@ -91,7 +91,12 @@ function groupOf(servers: RedisServer[], sentinels: RedisServer[], stop: () => P
           if ((await masterPort()) !== before) return true;
           const { flags = '' } = fields((await redis.call('SENTINEL', 'MASTER', MASTER_NAME)) as string[]);
           // One that was given up, for want of votes or of time, is begun anew.
-          if (!flags.includes('failover_in_progress')) await redis.call('SENTINEL', 'FAILOVER', MASTER_NAME);
+          if (!flags.includes('failover_in_progress')) {
+            await redis.call('SENTINEL', 'FAILOVER', MASTER_NAME).catch((error: Error) => {
+              // It has not heard of the replica for a moment, or has just begun one by itself.
+              if (!/^(?:NOGOODSLAVE|INPROG)\b/.test(error.message)) throw error;
+            });
+          }
           return false;
         }),
       );

@@ -468,7 +468,7 @@ describe('what becomes of it', () => {
 describe('time and size', () => {
   const TIMEOUT_MS = 200;
   /** One within which something else is to happen first, on a busy machine too. */
-  const LONGER_TIMEOUT_MS = 500;
+  const LONGER_TIMEOUT_MS = 1_500;
 
   test.each([
     ['that says nothing', () => rude(() => undefined)],

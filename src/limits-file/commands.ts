@@ -1,11 +1,12 @@
 import type { Limit } from '../limits/limit';
+import type { Configuration } from '../limits/plan';
 import { affectedWords } from '../limits/what-if-words';
 import type { WhatIf, WhatIfs } from '../log/what-if';
 import type { Actor } from '../store/actor';
 import type { ConfigurationStore } from '../store/configuration';
 import { isRedisUnavailable } from '../store/failure';
 import { applyLimitsFile, type Summary, summaryOf } from './apply';
-import { type Difference, differenceOf, type FieldChange, isSame } from './difference';
+import { type Difference, differenceInTrial, differenceOf, type FieldChange, isSame } from './difference';
 import { type LimitsFile, parseLimitsFile } from './parse';
 import { collect, readLimitsFile } from './read';
 import { type FileProblem, problemText } from './yaml';
@@ -51,12 +52,12 @@ export async function validateCommand(deps: Pick<CommandDeps, 'stdin'>, path: st
  * is something, and 2 when it cannot be told.
  */
 export async function diffCommand(deps: CommandDeps, path: string): Promise<CommandResult> {
-  const result = await compare(deps, path);
+  const result = await compare(deps, path, differenceOf);
   if ('failure' in result) return failed(result.failure, DIFF_EXIT.failed);
   return {
-    stdout: differenceText(result.difference),
+    stdout: differenceText(result.compared),
     stderr: '',
-    exitCode: isSame(result.difference) ? DIFF_EXIT.same : DIFF_EXIT.different,
+    exitCode: isSame(result.compared) ? DIFF_EXIT.same : DIFF_EXIT.different,
   };
 }
 
@@ -67,9 +68,9 @@ export async function applyCommand(
   options: { dryRun: boolean },
 ): Promise<CommandResult> {
   if (options.dryRun) {
-    const result = await compare(deps, path);
+    const result = await compare(deps, path, differenceOf);
     if ('failure' in result) return failed(result.failure, 1);
-    const stdout = `${differenceText(result.difference)}Dry run: nothing was changed.\n`;
+    const stdout = `${differenceText(result.compared)}Dry run: nothing was changed.\n`;
     return { stdout, stderr: '', exitCode: 0 };
   }
   const read = await readFileOf(deps, path);
@@ -95,9 +96,10 @@ export async function simulateCommand(
   path: string,
   { days }: { days: number },
 ): Promise<CommandResult> {
-  const result = await compare(deps, path);
+  const result = await compare(deps, path, differenceInTrial);
   if ('failure' in result) return failed(result.failure, 1);
-  const { created, updated, removed, settings } = result.difference;
+  const { difference, inTheWay } = result.compared;
+  const { created, updated, removed, settings } = difference;
   const tried = await orUnavailable(async () => {
     const configuration = (await deps.configuration()).planner()!.configuration;
     return (await deps.whatIfs()).try(
@@ -113,20 +115,28 @@ export async function simulateCommand(
   if ('failure' in tried) return failed(`${tried.failure}\n`, 1);
   // The file has been held against what is in force, and this process tries nothing else.
   if (tried.kind !== 'done') throw new Error(`the file could not be tried: ${tried.kind}`);
-  return { stdout: whatIfText(tried.whatIf), stderr: '', exitCode: 0 };
+  const notes = inTheWay.map(
+    (id) =>
+      `"${id}" was made over the API, and the file's limit took its place here. The file can be applied once it is gone.`,
+  );
+  return { stdout: whatIfText(tried.whatIf, notes), stderr: '', exitCode: 0 };
 }
 
-async function compare(deps: CommandDeps, path: string): Promise<{ difference: Difference } | { failure: string }> {
+async function compare<Compared extends object>(
+  deps: CommandDeps,
+  path: string,
+  how: (configuration: Configuration, file: LimitsFile, now: string) => Compared | { refused: FileProblem[] },
+): Promise<{ compared: Compared } | { failure: string }> {
   const read = await readFileOf(deps, path);
   if ('failure' in read) return read;
   const result = await orUnavailable(async () => {
     const configuration = await deps.configuration();
     await configuration.refresh();
-    return differenceOf(configuration.planner()!.configuration, read.file, new Date(deps.nowMs()).toISOString());
+    return how(configuration.planner()!.configuration, read.file, new Date(deps.nowMs()).toISOString());
   });
   if ('failure' in result) return { failure: `${result.failure}\n` };
   if ('refused' in result) return { failure: refusalText(path, result.refused) };
-  return { difference: result };
+  return { compared: result };
 }
 
 async function readFileOf(
@@ -189,7 +199,8 @@ function changeText({ field, before, after }: FieldChange): string {
   return `${field} ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
 }
 
-function whatIfText({ summary, notes, comparison }: WhatIf): string {
+function whatIfText({ summary, notes: known, comparison }: WhatIf, more: readonly string[]): string {
+  const notes = [...known, ...more];
   const { affected, limits } = comparison;
   const named = (['users', 'accounts', 'topics'] as const).flatMap((kind) =>
     affected[kind].length === 0

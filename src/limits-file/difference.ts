@@ -52,8 +52,7 @@ export function differenceOf(
   file: LimitsFile,
   now: string,
 ): Difference | { refused: FileProblem[] } {
-  const foreign = createLimitSet();
-  for (const limit of limits.values()) if (limit.source !== 'file') foreign.put(limit);
+  const foreign = foreignOf(limits);
 
   const difference: Difference = { created: [], updated: [], removed: [], unchanged: 0, settings: null };
   const refused: FileProblem[] = [];
@@ -82,6 +81,41 @@ export function differenceOf(
   const fields = fieldChanges(settings, after, Object.keys(file.settings) as (keyof Settings)[]);
   if (fields.length > 0) difference.settings = { before: settings, after, fields };
   return difference;
+}
+
+/**
+ * Works out what would change if the file's limits took the place of those that were made over the API and are in their way.
+ * Applying the file is refused then: `inTheWay` names them.
+ *
+ * @param now as of {@link differenceOf}
+ */
+export function differenceInTrial(
+  { limits, settings }: Pick<Configuration, 'limits' | 'settings'>,
+  file: LimitsFile,
+  now: string,
+): { difference: Difference; inTheWay: string[] } {
+  const foreign = foreignOf(limits);
+  const inTheWay = new Set<string>();
+  for (const { limit } of file.limits) {
+    const candidate = limitInForce(limit, now, now);
+    const next = () => foreign.get(limit.id) ?? foreign.conflict(candidate);
+    for (let other = next(); other !== null; other = next()) {
+      foreign.remove(other.id);
+      inTheWay.add(other.id);
+    }
+  }
+  const asOfTheFile = createLimitSet();
+  for (const limit of limits.values()) asOfTheFile.put(inTheWay.has(limit.id) ? { ...limit, source: 'file' } : limit);
+  const difference = differenceOf({ limits: asOfTheFile, settings }, file, now);
+  if ('refused' in difference) throw new Error('something else is in the way of the limits file');
+  return { difference, inTheWay: [...inTheWay] };
+}
+
+/** The limits that no file brought. */
+function foreignOf(limits: LimitSet): LimitSet {
+  const foreign = createLimitSet();
+  for (const limit of limits.values()) if (limit.source !== 'file') foreign.put(limit);
+  return foreign;
 }
 
 /** Whether the file says what is in force. */

@@ -102,20 +102,21 @@ export function* compareReplay(input: {
 }): Generator<void, Comparison> {
   const { events, fromMs, toMs, before, after } = input;
   const replayed = new Map<string, Replayed>();
-  const checks = new Map<string, { ref: string; message: Message; cost: number }>();
+  const checks = new Map<string, { one: Replayed; message: Message; cost: number }>();
   for (const event of events) {
     yield;
     if (event.kind !== 'arrival' || event.atMs < fromMs) continue;
     const { ref, message, messageId, cost, isRepeat } = event;
-    if (!isRepeat) {
-      if (!replayed.has(ref)) replayed.set(ref, { message, before: newFate(), after: newFate() });
-      if (messageId !== null) checks.set(messageId, { ref, message, cost });
+    // A check that is asked again under its id is the same message, whatever it was answered before.
+    const asked = messageId === null ? undefined : checks.get(messageId);
+    if (asked?.message === message && asked.cost === cost) {
+      replayed.set(ref, asked.one);
       continue;
     }
-    // A check that is only asked again is the same message.
-    const asked = checks.get(messageId!);
-    const one = asked?.message === message && asked.cost === cost ? replayed.get(asked.ref) : undefined;
-    if (one !== undefined) replayed.set(ref, one);
+    if (isRepeat) continue;
+    const one = replayed.get(ref) ?? { message, before: newFate(), after: newFate() };
+    replayed.set(ref, one);
+    if (messageId !== null) checks.set(messageId, { one, message, cost });
   }
   // One after the other: what a simulator knows of counters and messages takes far more memory than what comes of it.
   for (const side of ['before', 'after'] as const) {

@@ -273,7 +273,7 @@ test('every answer that is documented is given, and is as documented', async () 
   await call('GET', '/limits/none');
   await call('POST', '/limits/preview', limit);
   await Promise.all([1, 2].map(() => call('POST', '/limits/simulate', { limits: [{ id: 'user-daily', ...limit }] })));
-  await call('POST', '/limits/simulate', { limits: [limit] });
+  await call('POST', '/limits/simulate', { limits: [{ id: 'twin', ...limit }] });
   await call('PUT', '/limits/user-daily', limit, { 'if-match': '"another"' });
   await call('DELETE', '/limits/user-daily', undefined, { 'if-match': '"another"' });
   await app.services.configuration.change({ id: 'file', name: null }, 'file', () => ({

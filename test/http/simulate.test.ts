@@ -160,6 +160,31 @@ test('409 for a limit that may not stand beside another; unless that one goes', 
   expectProblem(await simulate({ limits: [BASE, BASE], replace: true }), 409, 'limits.1.where');
 });
 
+test('a limit without an id is tried in the place of the one that it could not stand beside', async () => {
+  await logAll();
+  await app.limit({ id: 'user-daily', ...BASE, max: 10 });
+  for (let times = 0; times < 3; times += 1) await app.call('POST', '/check', { user_id: 'ann' });
+  const { status, body } = await simulate({
+    limits: [
+      { ...BASE, max: 1 },
+      { ...BASE, period: 'week', max: 2 },
+    ],
+  });
+  expect([status, body.before.throttled, body.after.throttled]).toEqual([200, 0, 2]);
+  expect(body.by_limit).toEqual([{ limit_id: 'user-daily', mode: 'enforce', before: 0, after: 2 }]);
+});
+
+test('a check that is asked again under its id is one message, whatever it was answered before', async () => {
+  await logAll();
+  await app.limit({ id: 'user-daily', ...BASE, max: 1 });
+  for (const id of ['m1', 'm2', 'm2', 'm1', 'm2']) {
+    await app.call('POST', '/check', { user_id: 'ann', message_id: id });
+  }
+  const { body } = await simulate({ limits: [{ id: 'user-daily', ...BASE, max: 0 }] });
+  expect([body.messages, body.before.throttled, body.after.throttled]).toEqual([2, 1, 2]);
+  expect(body.newly_throttled).toEqual({ messages: 1, users: 1 });
+});
+
 test('429 with Retry-After while another is worked out', async () => {
   await logAll();
   await app.call('POST', '/check/batch', { messages: Array(900).fill({ user_id: 'ann' }) });

@@ -383,14 +383,34 @@ describe('sendgate limits', () => {
     expect(await everything()).toEqual(before);
   });
 
-  test('simulate ends with 1 for a file that is bad, or in the way of limits from the API', async () => {
+  test('simulate tries the file in the place of limits from the API that are in its way, and says that they are', async () => {
+    await t.settings({ log_checks: 'all' });
+    await t.limit(
+      { id: 'daily', per: ['user'], period: 'day', max: 10 },
+      { id: 'weekly', per: ['user'], period: 'week', max: 10 },
+      { id: 'other', per: [], period: 'day', max: 100 },
+    );
+    for (let times = 0; times < 5; times += 1) await decide(t);
+    const before = await everything();
+    // One has the id of one of them, one another id and the same place.
+    writeFileSync(
+      path,
+      'limits:\n  - { id: daily, per: [user], period: day, max: 4 }\n  - { id: mine, per: [user], period: week, max: 3 }\n',
+    );
+    const { stdout, stderr, exitCode } = await simulateCommand(trying(), path, { days: 7 });
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(stdout).toMatch(/^Over the last 7 days this would have throttled 2 messages of 1 user, instead of none\./);
+    expect(stdout).toContain('  mine: not in force → 2 messages\n');
+    for (const id of ['daily', 'weekly']) expect(stdout).toContain(`  "${id}" was made over the API, and `);
+    expect(stdout).not.toContain('"other"');
+    expect(await everything()).toEqual(before);
+    expect(await applyCommand(deps, path, { dryRun: false })).toMatchObject({ exitCode: 1 });
+  });
+
+  test('simulate ends with 1 for a file that is bad', async () => {
     writeFileSync(path, 'limits:\n  - 3\n');
     const bad = { stdout: '', stderr: `${path}:2:5: limits[0]: must be a mapping\n`, exitCode: 1 };
     expect(await simulateCommand(trying(), path, { days: 7 })).toEqual(bad);
-    await t.limit({ id: 'a', per: ['user'], period: 'day', max: 1 });
-    writeFileSync(path, TWO);
-    const stderr = expect.stringMatching(/limits\[0\]: "a" is the id of .*\nRefused: nothing was changed\.\n$/);
-    expect(await simulateCommand(trying(), path, { days: 7 })).toEqual({ stdout: '', stderr, exitCode: 1 });
   });
 
   test('says when Redis does not answer', async () => {

@@ -98,7 +98,9 @@ const simulateBodySchema = z
       .array(limitInputSchema)
       .max(CHANGED_MAX)
       .default([])
-      .describe('Put over those in force, by id. One without an id is a new one.'),
+      .describe(
+        'Put over those in force, by id. One without an id takes the place of the one with the same per, period, mode and where, or is a new one.',
+      ),
     delete: z.array(limitIdSchema).max(CHANGED_MAX).default([]).describe('The ids of limits that would be gone.'),
     replace: z.boolean().default(false).describe('Whether `limits` would be all that there are.'),
     days: z.int().min(1).max(DAYS_MAX).optional().describe('How many days back; 7 unless said otherwise.'),
@@ -188,7 +190,10 @@ export function simulationRoutes(deps: {
   ];
 }
 
-/** Limits to try, those without an id under one that there is none of. */
+/**
+ * Limits to try. One without an id is tried in the place of the one that it could not stand beside, and else under an id that
+ * there is none of.
+ */
 function putIn(inputs: readonly LimitInput[], limits: Configuration['limits'], nowMs: number): Limit[] {
   const taken = new Set(inputs.map(({ id }) => id));
   let count = 0;
@@ -200,8 +205,12 @@ function putIn(inputs: readonly LimitInput[], limits: Configuration['limits'], n
     }
   };
   return inputs.map((input) => {
-    const id = input.id ?? newId();
-    return stored(input, id, nowMs, limits.get(id) ?? null);
+    if (input.id !== undefined) return stored(input, input.id, nowMs, limits.get(input.id) ?? null);
+    const limit = stored(input, newId(), nowMs, null);
+    const present = limits.conflict(limit);
+    if (present === null || taken.has(present.id)) return limit;
+    taken.add(present.id);
+    return stored(input, present.id, nowMs, present);
   });
 }
 

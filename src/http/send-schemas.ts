@@ -59,8 +59,8 @@ function isNamed(value: unknown): boolean {
 
 const delaySchema = z
   .looseObject({
-    duration: optional(z.int().min(0).max(DELAY_MAX_MS)).describe('In milliseconds, at most a year.'),
-    until: optional(instantSchema).describe('An instant, RFC 3339 with an offset, at most a year from now.'),
+    duration: optional(z.int().min(0).max(DELAY_MAX_MS)).describe('In milliseconds, at most 365 days.'),
+    until: optional(instantSchema).describe('An instant, RFC 3339 with an offset, at most 365 days from now.'),
   })
   .superRefine(({ duration, until }, context) => {
     if (duration !== null && until !== null) {

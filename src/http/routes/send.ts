@@ -96,8 +96,9 @@ function requestOf(
   }
   const due = dueOf(message.delay);
   const untilMs = due !== null && 'atMs' in due ? due.atMs : null;
-  if (untilMs !== null && untilMs > nowMs + DELAY_MAX_MS)
-    wrong('message.delay.until', 'must be at most a year from now');
+  if (untilMs !== null && untilMs > nowMs + DELAY_MAX_MS) {
+    wrong('message.delay.until', 'must be at most 365 days from now');
+  }
 
   const payload = JSON.stringify({
     template: message.template,

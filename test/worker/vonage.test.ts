@@ -120,12 +120,17 @@ describe('an SMS', () => {
     ['447700900000', '447700900000'],
     ['00447700900000', '447700900000'],
     ['+1 (415) 555-01.00', '14155550100'],
+    ['+29012', '29012'],
+    ['7', '7'],
+    ['+0123456789', '0123456789'],
+    ['00', '00'],
+    ['123456789012345', '123456789012345'],
   ])('to the number %s goes to %s', async (number, to) => {
     await deliver({ to: { phone_number: number } });
     expect(vonage.requests[0]!.fields.to).toBe(to);
   });
 
-  test.each(['call me', '12', '+0123456789', '1234567890123456', '٤٤٧٧٠٠٩٠٠٠٠٠', '+44 7700 900000 ext 5'])(
+  test.each(['call me', '+', '()', '1234567890123456', '٤٤٧٧٠٠٩٠٠٠٠٠', '+44 7700 900000 ext 5'])(
     'to %j is not asked for, and says why',
     async (number) => {
       expect(await deliver({ to: { phone_number: number } })).toMatchObject({

@@ -107,11 +107,14 @@ function textOf(content: unknown): string | null {
   return (text as string | undefined) ?? null;
 }
 
-/** A number as Vonage takes it: the country code and on, digits only. Null when it cannot be one (E.164 has 7 to 15). */
+/**
+ * A number as Vonage takes it: the country code and on, digits only. Null when it cannot be one: E.164 has 15 at most. What
+ * numbers there are below that differs between countries and changes, so it is for Vonage to say.
+ */
 function digitsOf(number: unknown): string | null {
   if (typeof number !== 'string') return null;
-  const digits = number.replace(/[\s().\-/]/g, '').replace(/^(\+|00)/, '');
-  return /^[1-9]\d{6,14}$/.test(digits) ? digits : null;
+  const digits = number.replace(/[\s().\-/]/g, '').replace(/^(\+|00)(?=\d)/, '');
+  return /^\d{1,15}$/.test(digits) ? digits : null;
 }
 
 /** One part of a message, as Vonage answers for it. */

@@ -163,6 +163,16 @@ describe('a mapping', () => {
     expect(byId.get('e-4')).toMatchObject({ status: 'ENQUEUED', topic: 'rest' });
   });
 
+  test('takes paths as JSONPath writes them, and gives them back so', async () => {
+    const mapping = { event: 'Order *', recipient: '$.properties.buyers[0].id', account: 'properties.shops[1]' };
+    await map(mapping);
+    expect(await get('/inbound/mappings')).toEqual({ mappings: [mapping] });
+    const properties = { buyers: [{ id: 'bob' }], shops: ['acme', 'bolt'] };
+    expect((await post(track('ann', 'Order Shipped', { messageId: 'e-1', properties }))).status).toBe(202);
+    expect(await logged()).toMatchObject([{ recipient: 'bob', account_id: 'bolt' }]);
+    expectProblem(await post(track('ann', 'Order Shipped')), 400, '$.properties.buyers[0].id');
+  });
+
   test('makes messages that the limits hold back as any other, and the sender is told that they are taken', async () => {
     await app.limit({ id: 'user-daily', per: ['user'], period: 'day', max: 2 });
     await map({ event: 'Ping' });
@@ -233,6 +243,10 @@ describe('a mapping', () => {
     ['a topic that none can be', { mappings: [{ event: 'a' }, { event: 'b', topic: 'x\n' }] }, 'mappings.1.topic'],
     ['a template of 257 characters', { mappings: [{ event: 'a', template: 'x'.repeat(257) }] }, 'mappings.0.template'],
     ['a path with nothing between dots', { mappings: [{ event: 'a', recipient: 'a..b' }] }, 'mappings.0.recipient'],
+    ['a path of a list alone', { mappings: [{ event: 'a', recipient: '[0].id' }] }, 'mappings.0.recipient'],
+    ['a path of nothing but $.', { mappings: [{ event: 'a', recipient: '$.' }] }, 'mappings.0.recipient'],
+    ['a path with a wildcard', { mappings: [{ event: 'a', account: '$.items[*].id' }] }, 'mappings.0.account'],
+    ['a path with a quoted name', { mappings: [{ event: 'a', account: "$['a']" }] }, 'mappings.0.account'],
     ['a path that is a number', { mappings: [{ event: 'a', account: 7 }] }, 'mappings.0.account'],
     ['a field that is misspelt', { mappings: [{ event: 'a', tempalte: 'b' }] }, 'mappings.0.tempalte'],
     ['1,001', { mappings: Array.from({ length: 1_001 }, () => ({ event: 'a' })) }, 'mappings'],

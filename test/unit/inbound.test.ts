@@ -83,12 +83,22 @@ describe('a pattern of names', () => {
 });
 
 describe('a path into an event', () => {
-  const event = JSON.parse('{"userId":"ann","a":{"b":[{"c":"deep"},7],"__proto__":{"d":"own"}},"text":"abc"}');
+  const event = JSON.parse(
+    '{"userId":"ann","a":{"b":[{"c":"deep"},7],"__proto__":{"d":"own"}},"text":"abc","m":[[],["inner"]]}',
+  );
 
   test.each([
     ['userId', 'ann'],
     ['a.b.0.c', 'deep'],
     ['a.b.1', 7],
+    ['$.userId', 'ann'],
+    ['$.a.b[0].c', 'deep'],
+    ['a.b[0].c', 'deep'],
+    ['a.b[1]', 7],
+    ['a.b[2]', undefined],
+    ['m[1][0]', 'inner'],
+    ['m[1].0', 'inner'],
+    ['$', undefined],
     ['a.__proto__.d', 'own'],
     ['a.b.2', undefined],
     ['a.b.length.x', undefined],

@@ -12,7 +12,7 @@ import {
   readBody,
   readEvent,
 } from '../../inbound/events';
-import { ACCOUNT_PATH, MAPPINGS_MAX, type Mapping, RECIPIENT_PATH } from '../../inbound/mapping';
+import { ACCOUNT_PATH, MAPPINGS_MAX, type Mapping, RECIPIENT_PATH, stepsOf } from '../../inbound/mapping';
 import type { Mappings } from '../../inbound/mappings';
 import { hasProof, isSignedBySegment, type ProofHeader, SEGMENT_SIGNATURE } from '../../inbound/signature';
 import { identifierSchema } from '../../limits/identifier';
@@ -41,9 +41,9 @@ export interface InboundServices {
   metrics: Pick<Metrics, 'inboundEvent'>;
 }
 
-/** A path of names: `properties.order.customer`. */
-const pathSchema = identifierSchema.refine((path) => path.split('.').every((name) => name !== ''), {
-  error: 'must be names with dots between them, such as properties.customer_id',
+/** A path of names: `properties.order.customer`. What JSONPath has beyond that would lead nowhere in every event. */
+const pathSchema = identifierSchema.refine((path) => stepsOf(path).every((step) => /^[^[\]]+$/.test(step)), {
+  error: 'must be names with dots between them, such as properties.customer_id or properties.buyers[0].id',
 });
 
 const mappingSchema = z.strictObject({

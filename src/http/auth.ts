@@ -6,7 +6,7 @@ import type { Caller, KeyRing } from '../access/key-ring';
 import { accessMode, isLoopbackAuthority } from '../access/mode';
 import type { Reply } from './contract';
 import { problem, withHeaders } from './problem';
-import { CONSOLE_HEADER, isSafe, sessionKey } from './session';
+import { CONSOLE_HEADER, isCrossSite, isSafe, sessionKey } from './session';
 
 /** What is looked at of a request. Express's is one. */
 export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'method'> & {
@@ -117,17 +117,16 @@ function basicToken(request: AuthenticatedRequest, part: BasicPart): string | Re
 
 /**
  * The key in the session cookie of a request without other credentials, or null when there is none. A request that would
- * change something must say that it comes from a page of ours.
+ * change something must say that it comes from a page of ours, and its browser must not say otherwise.
  */
 function cookieToken({ headers, method }: AuthenticatedRequest): string | Reply | null {
   if (headers.authorization !== undefined) return null;
   const key = sessionKey(headers.cookie);
-  if (key === null || isSafe(method) || headers[CONSOLE_HEADER] !== undefined) return key;
-  return problem(
-    403,
-    'Forbidden',
-    'A call with the session of a browser that changes something must have the header X-Sendgate-Console.',
-  );
+  if (key === null || isSafe(method)) return key;
+  const rule = 'A call with the session of a browser that changes something must';
+  if (isCrossSite(headers)) return problem(403, 'Forbidden', `${rule} not come from a page of another site.`);
+  if (headers[CONSOLE_HEADER] !== undefined) return key;
+  return problem(403, 'Forbidden', `${rule} have the header X-Sendgate-Console.`);
 }
 
 /** Node keeps the first of several headers. Something in front may have looked at another one, so none is believed. */

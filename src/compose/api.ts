@@ -87,7 +87,8 @@ export function composeApi(
     redis,
     keys,
     envKey: config.apiKey,
-    schedule,
+    ...{ schedule, monotonicMs },
+    answers: () => link.isReady() && pulse.beats(),
     onFailure(error) {
       if (redisFailureReason(error) === null) logger.error('The API keys could not be read.', { error });
     },

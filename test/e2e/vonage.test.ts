@@ -104,11 +104,18 @@ test('an SMS goes from /send to Vonage, and is delivered when a receipt says so;
   await becomes(api, requestId, 'SENT');
   expect(vonage.requests.at(-1)!.fields).toMatchObject({ to: '447700900001', 'client-ref': requestId });
 
+  // For an account first to the one that the user is known by there, also where the account follows from the user.
+  const membership = { profile: { phone_number: '+44 7700 900002' } };
+  await call(api, 'PUT', '/users/cat/accounts/acme', membership);
+  const inAccount = (await call(api, 'POST', '/send', { message: toProfile })).body.requestId;
+  await becomes(api, inAccount, 'SENT');
+  expect(vonage.requests.at(-1)!.fields).toMatchObject({ to: '447700900002', 'client-ref': inAccount });
+
   // Every other channel goes where it went.
   const elsewhere = await send(api, 'bob', { channels: ['email'] });
   await becomes(api, elsewhere, 'SENT');
   expect((await call(api, 'GET', `/messages/${elsewhere}`)).body.provider).toBe('log');
-  expect(vonage.requests).toHaveLength(3);
+  expect(vonage.requests).toHaveLength(4);
 });
 
 test('while the account is in trouble nothing is lost and all workers wait; it is told in the log, the metrics and by an alert', async () => {

@@ -1,3 +1,6 @@
+import { composePhoneOf } from '../../src/compose/sends';
+import { createMembers } from '../../src/membership/members';
+import { createProfiles } from '../../src/membership/profiles';
 import type { ProviderReceipt } from '../../src/sends/providers/provider';
 import { createVonageProvider } from '../../src/sends/providers/vonage';
 import { readVonageReceipt } from '../../src/sends/providers/vonage-receipt';
@@ -363,5 +366,29 @@ describe('a receipt', () => {
     );
     expect(ends.filter((end) => end !== 'late' && end !== 'repeated')).toHaveLength(1);
     expect(await t.used('ann')).toEqual({ user: (await t.status(id)) === 'DELIVERED' ? 2 : 1 });
+  });
+});
+
+describe('the number that a user is known by', () => {
+  const actor = { id: 'test', name: null };
+  const profiles = () => createProfiles({ redis: t.redis, scripts: t.scripts, keys: t.keys });
+  const members = () => createMembers({ redis: t.redis, scripts: t.scripts, keys: t.keys });
+  const phoneOf = (account: string | null) => composePhoneOf(profiles(), members())('ann', account);
+
+  test('is that of the membership in the account, else that of the user', async () => {
+    expect([await phoneOf(null), await phoneOf('acme')]).toEqual([null, null]);
+    await profiles().merge('ann', { phone: '+447700900001' }, actor, 'api');
+    const writes = [
+      { accountId: 'acme', profile: { phone: 'by the trait', phone_number: '+447700900002' } },
+      { accountId: 'bolt', profile: { phone: '+447700900003' } },
+      { accountId: 'cargo', profile: { phone_number: '', phone: 7, role: 'owner' } },
+      { accountId: 'delta', profile: null },
+    ];
+    await members().add('ann', writes, actor, 'api');
+    const accounts = [null, 'acme', 'bolt', 'cargo', 'delta', 'none'];
+    expect(await Promise.all(accounts.map(phoneOf))).toEqual([
+      ...['+447700900001', '+447700900002', '+447700900003'],
+      ...['+447700900001', '+447700900001', '+447700900001'],
+    ]);
   });
 });

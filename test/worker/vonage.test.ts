@@ -142,15 +142,19 @@ describe('an SMS', () => {
   );
 
   test("goes to the number in the user's profile when the recipient names none", async () => {
-    const asked: string[] = [];
-    const phoneOf = async (userId: string) => {
-      asked.push(userId);
+    const asked: [string, string | null][] = [];
+    const phoneOf = async (userId: string, accountId: string | null) => {
+      asked.push([userId, accountId]);
       return '+447700900001';
     };
     await deliver({ to: { user_id: 'ann', phone_number: null } }, { phoneOf });
     await deliver({}, { phoneOf });
     expect(vonage.requests.map(({ fields }) => fields.to)).toEqual(['447700900001', '447700900000']);
-    expect(asked).toEqual(['ann']);
+    await deliver({ to: { user_id: 'ann' }, accountId: 'acme' }, { phoneOf });
+    expect(asked).toEqual([
+      ['ann', null],
+      ['ann', 'acme'],
+    ]);
   });
 
   test('without a number anywhere says so', async () => {

@@ -27,7 +27,8 @@ const ABOUT_THE_MESSAGE = new Set([400, 413, 414, 422, 431]);
  * @param url of http or https, of the API: `/sms/json` is added to it
  * @param from the number or name that messages come from
  * @param timeoutMs how long one attempt may take, from looking up the name to the end of the body
- * @param phoneOf the number in a user's profile, or null; asked when the recipient names none
+ * @param phoneOf the number in the profile of a user, in an account where the message is for one, or null; asked when the
+ *   recipient names none
  * @param nowMs the time of day, in milliseconds since 1970
  * @param ca as of `createHttpCaller`
  */
@@ -37,7 +38,7 @@ export function createVonageProvider(deps: {
   apiSecret: string;
   from: string;
   timeoutMs: number;
-  phoneOf: (userId: string) => Promise<string | null>;
+  phoneOf: (userId: string, accountId: string | null) => Promise<string | null>;
   nowMs: () => number;
   ca?: string;
 }): Provider {
@@ -50,7 +51,7 @@ export function createVonageProvider(deps: {
     async deliver(delivery, signal) {
       const text = textOf(delivery.content);
       if (text === null) return failed('The message has no text. Give it one, in content.body.');
-      const given = delivery.to.phone_number || (await phoneOf(delivery.userId));
+      const given = delivery.to.phone_number || (await phoneOf(delivery.userId, delivery.accountId));
       if (!given) {
         return failed(
           `There is no number to send to. Give the recipient a phone_number, or set it in the profile of ${delivery.userId}.`,

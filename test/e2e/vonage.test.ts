@@ -157,6 +157,32 @@ test('while the account is in trouble nothing is lost and all workers wait; it i
   expect(receiver.requests).toHaveLength(1);
 });
 
+test('trouble of the account in one part of a message is told and stops the provider as that of a whole one', async () => {
+  let isWell = false;
+  vonage.answer(() => (isWell ? [taken()] : [taken(), { status: '9', 'error-text': 'Quota Exceeded - rejected' }]));
+  const api = await startSendgate(['api'], environment).ready();
+  await call(api, 'PATCH', '/settings', {
+    alert_webhooks: [{ url: receiver.url, secret: WEBHOOK_SECRET, events: ['provider.stopped'] }],
+  });
+  const worker = startSendgate(['worker'], { ...environment, SENDGATE_WORKER_PORT: '0' });
+  await worker.logged('The worker is ready.');
+  const first = await send(api, 'ann');
+  await worker.logged(/^A provider takes no messages/);
+  isWell = true;
+  const next = await send(api, 'bob');
+  await until(() => receiver.requests.length === 1);
+  expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
+    type: 'provider.stopped',
+    data: { provider: 'vonage', code: '9', reason: expect.stringMatching(/^Vonage refused it with 9, .*Top it up/) },
+  });
+  await becomes(api, next, 'SENT');
+  expect((await call(api, 'GET', `/messages/${first}`)).body).toMatchObject({
+    status: 'UNDELIVERABLE',
+    error: expect.stringMatching(/^1 of 2 parts were accepted, so it is not sent again: /),
+  });
+  expect(vonage.requests.filter(({ fields }) => fields['client-ref'] === first)).toHaveLength(1);
+});
+
 test('a configuration that is not whole, or wrong, is refused at the start, all of it at once, without any secret', async () => {
   const { code, stderr } = await runSendgate(['api'], {
     ...environment,

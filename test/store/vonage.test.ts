@@ -147,6 +147,37 @@ describe('an account in trouble', () => {
     },
   );
 
+  test.each([[['0', '9']], [['9', '0']], [['1', '0', '9']]])(
+    'in parts %j of a message stops the provider too: that message is over, and the next one waits',
+    async (statuses) => {
+      await t.limit({ id: 'user', per: ['user'], period: 'day', max: 5 });
+      vonage.answer(() => statuses.map((status) => (status === '0' ? taken() : { status })));
+      const pauseMs = 1_500;
+      const workers = await Promise.all([start({ stopMs: pauseMs }), start({ stopMs: pauseMs })]);
+      const first = await send();
+      const queue = workers[0]!.queues.byProvider.get('vonage')!;
+      // Longer than a window of the rate.
+      await until(async () => (await queue.getRateLimitTtl()) > 200);
+      vonage.answer(() => [taken()]);
+      const next = await send();
+      const stop = JSON.parse((await t.redis.get(`${t.keys.prefix}stopped:vonage`))!);
+      expect(stop.error).toMatch(/^Vonage refused it with 9, /);
+      expect((await t.message(first)).send).toMatchObject({
+        ...{ reason: 'PROVIDER_ERROR', tries: 1, counts: true, code: { code: '9' } },
+        error: expect.stringContaining('so it is not sent again: Vonage refused it with 9, '),
+      });
+
+      await until(has(next, 'SENT'));
+      expect(vonage.requests.map(({ fields }) => fields['client-ref'])).toEqual([first, next]);
+      // Timers may be early by a millisecond or two.
+      expect(vonage.requests[1]!.atMs - vonage.requests[0]!.atMs).toBeGreaterThanOrEqual(pauseMs - 5);
+      expect(await types(first)).toEqual(['ENQUEUED', 'UNDELIVERABLE']);
+      expect(await t.used('ann')).toEqual({ user: 2 });
+      const ends = workers.flatMap(({ events }) => events);
+      expect(ends.toSorted()).toEqual(['failed', 'gave up', 'sent', 'stopped by 9']);
+    },
+  );
+
   test('is left alone for the pause by all workers, and its messages can be looked at and canceled', async () => {
     vonage.answer(() => [{ status: '9', 'error-text': 'Quota Exceeded - rejected' }]);
     const workers = await Promise.all([start({ stopMs: 3_600_000 }), start({ stopMs: 3_600_000 })]);

@@ -232,6 +232,33 @@ describe('a long text of several parts', () => {
       });
     },
   );
+
+  test.each([...VONAGE_CODES.values()])(
+    'refused in part with $code, $name, stops the provider if that is about the account, wherever it stands',
+    async ({ code, kind, name, meaning, whatToDo }) => {
+      const error = `Vonage refused it with ${code}, ${name}: ${meaning} ${whatToDo}`;
+      const stopped = kind === 'account' ? { error, code: { code, meaning, whatToDo } } : undefined;
+      const refused = { status: code };
+      for (const parts of [
+        [taken(), refused],
+        [refused, taken()],
+        [{ status: '1' }, taken(), refused],
+      ]) {
+        const outcome = await outcomeOf(parts);
+        expect([outcome.kind, (outcome as { stopped?: object }).stopped]).toEqual(['failed', stopped]);
+      }
+    },
+  );
+
+  test.each(['1', '5', '10', '77'])('refused in part with %s is not said to be tried again', async (status) => {
+    const outcome = await outcomeOf([taken(), { status }]);
+    const { error, code } = outcome as Extract<DeliveryOutcome, { kind: 'failed' }>;
+    for (const words of [error, code!.whatToDo]) {
+      expect(words).not.toContain('tried again');
+      expect(words).toContain('POST /messages/{id}/retry');
+    }
+    expect(await outcomeOf([{ status }])).toMatchObject({ kind: 'retry', code: { code: status } });
+  });
 });
 
 describe('an answer that is not of the SMS API', () => {

@@ -1,7 +1,7 @@
 import { isGsm7 } from './gsm7';
 import { createHttpCaller, type HttpAnswer, keptBody, retryAfterMs } from './http-caller';
 import type { DeliveryOutcome, JsonObject, Provider, ProviderCode } from './provider';
-import { type VonageCode, vonageCode } from './vonage-codes';
+import { type VonageCode, vonageCode, vonageCodeOfPart } from './vonage-codes';
 
 /** Where Vonage's SMS API is below its address. */
 const SEND_PATH = '/sms/json';
@@ -160,16 +160,20 @@ function outcomeOf(url: URL, answer: HttpAnswer): DeliveryOutcome {
   const reference = ids.length === 0 ? null : ids.join(',');
   if (accepted.length === parts.length) return { kind: 'sent', reference, response, receipts: ids };
 
+  const codeOf = accepted.length === 0 ? vonageCode : vonageCodeOfPart;
   const [refused] = parts
     .filter(({ status }) => status !== '0')
-    .map((part) => ({ part, code: vonageCode(part.status) }))
+    .map((part) => ({ part, code: codeOf(part.status) }))
     .sort((one, other) => WEIGHT[one.code.kind] - WEIGHT[other.code.kind]);
   const code = refused!.code;
   const error = wordsOf(code, refused!.part.errorText);
   if (accepted.length > 0) {
-    // To send it again would send those parts twice.
+    // To send it again would send those parts twice. Trouble of the account is that of every other message all the same.
     const words = `${accepted.length} of ${parts.length} parts were accepted, so it is not sent again: ${error}`;
-    return { kind: 'failed', error: words, response, code: shown(code), partly: { reference, receipts: ids } };
+    return {
+      ...{ kind: 'failed', error: words, response, code: shown(code), partly: { reference, receipts: ids } },
+      ...(code.kind === 'account' ? { stopped: { error, code: shown(code) } } : {}),
+    };
   }
   switch (code.kind) {
     case 'retry':

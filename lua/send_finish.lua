@@ -15,10 +15,11 @@
 -- ARGV[11] code     what the provider's code for the error says, as of `ec` in lib/send, or ''
 -- ARGV[12] parts    JSON: the ids under which receipts of what was sent come; '' when none come
 -- ARGV[13] parts_ms for how long
--- ARGV[14] pause_ms for 'stopped': how long the provider is left alone
+-- ARGV[14] pause_ms for 'stopped', and for a 'failed' that stops the provider too: how long it is left alone; else ''
+-- ARGV[15] stop     why, in words
 --
 -- Replies {status, now_ms}: the status afterwards; '' when this outcome came too late to be recorded, since the attempt was
--- made again and has ended, or the message was canceled. For 'stopped' three more: 1 for the first attempt that met it, else
+-- made again and has ended, or the message was canceled. With a pause three more: 1 for the first attempt that met it, else
 -- 0; since when the provider is stopped, and until when, in epoch milliseconds.
 
 -- @include lib/clock
@@ -56,6 +57,16 @@ local stop_key = prefix .. 'stopped:' .. escape_part(state.pv)
 local STOP_MEMORY_MS = 600000
 local stop = redis.call('GET', stop_key)
 stop = stop and cjson.decode(stop)
+
+-- Stops the provider, unless it is stopped already. Returns 1 when it was not, else 0.
+local function stop_provider()
+  if stop and stop.until_ms > now then
+    return 0
+  end
+  stop = { since_ms = stop and stop.since_ms or now, until_ms = now + tonumber(ARGV[14]), error = ARGV[15] }
+  redis.call('SET', stop_key, cjson.encode(stop), 'PX', ARGV[14] + STOP_MEMORY_MS)
+  return 1
+end
 
 if outcome == 'sent' then
   redis.call('HDEL', key, 'ph', 'er', 'ec')
@@ -105,11 +116,7 @@ if outcome == 'retry' then
 end
 
 if outcome == 'stopped' then
-  local is_first = not stop or stop.until_ms <= now
-  if is_first then
-    stop = { since_ms = stop and stop.since_ms or now, until_ms = now + tonumber(ARGV[14]), error = error }
-    redis.call('SET', stop_key, cjson.encode(stop), 'PX', ARGV[14] + STOP_MEMORY_MS)
-  end
+  local is_first = stop_provider()
   local due = string.format('%.0f', stop.until_ms)
   local times = number_of(state.sp, 0) + 1
   redis.call('HSET', key, 'n', attempt + 1, 'er', error, 'sp', times)
@@ -119,7 +126,7 @@ if outcome == 'stopped' then
       add_event(prefix, id, state.ev, 'STOPPED', string.sub(detail, 1, -2) .. ',"next_try":' .. due .. '}', now))
   end
   enqueue_attempts(prefix, state.pv, { id, attempt + 1 }, due)
-  return { 'ENQUEUED', now, is_first and 1 or 0, stop.since_ms, stop.until_ms }
+  return { 'ENQUEUED', now, is_first, stop.since_ms, stop.until_ms }
 end
 
 local more = { 'tries', tries, 'er', error, 'rs', reason }
@@ -137,4 +144,8 @@ if state.cd ~= '0' and #counters > 0 then
 end
 add_mark(prefix, nil, 'failed', now, 'm', id, 'g', ARGV[10])
 set_status(prefix, id, state, 'UNDELIVERABLE', detail, now, more)
-return { 'UNDELIVERABLE', now }
+if ARGV[14] == '' then
+  return { 'UNDELIVERABLE', now }
+end
+local is_first = stop_provider()
+return { 'UNDELIVERABLE', now, is_first, stop.since_ms, stop.until_ms }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_HOST, DEFAULT_PORT } from './healthcheck';
-import { isWebhookSecret } from './limits/webhook-secret';
+import { isWebhookSecret, WEBHOOK_SECRET_WORDS } from './limits/webhook-secret';
 import { isProviderName, PROVIDER_NAMES, type ProviderName, type Routing } from './sends/providers/names';
 import { VONAGE_SIGNATURE_METHODS, type VonageSignatureMethod } from './sends/providers/vonage-signature';
 import { parseRedisUrl, type RedisTarget } from './store/connection';
@@ -413,9 +413,9 @@ const SETTINGS = {
     type: 'secret',
     default: null,
     description:
-      'What its requests are signed with, by the Standard Webhooks scheme: `whsec_` and 24 to 64 bytes in base64, such as `whsec_$(openssl rand -base64 32)`. Not set, they are not signed.',
+      'What its requests are signed with, by the Standard Webhooks scheme: `whsec_` and 24 to 64 bytes in base64, such as `whsec_$(openssl rand -base64 32)`, or those alone. Not set, they are not signed.',
     secret: true,
-    schema: text.refine(isWebhookSecret, { error: 'must be whsec_ and 24 to 64 bytes in base64' }),
+    schema: text.refine(isWebhookSecret, { error: WEBHOOK_SECRET_WORDS }),
   }),
   webhookTimeoutMs: setting({
     name: 'SENDGATE_WEBHOOK_TIMEOUT_MS',

@@ -1,7 +1,7 @@
 import type { Actor } from '../store/actor';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
-import { hashOfKey, type Role, readKeys, readKeysRevision } from './api-keys';
+import { hashOfKey, idInKey, type Role, readKeys, readKeysRevision } from './api-keys';
 
 /** Who calls, and what they may do. */
 export interface Caller {
@@ -13,6 +13,11 @@ export interface Caller {
 export interface KeyRing {
   /** Whose key it is, or null when it is nobody's. */
   lookup(token: string): Caller | null;
+  /**
+   * Whether a token that `lookup` does not know may all the same be a key: one that was created since the keys were last
+   * read, while they cannot be read now. Not one that has no key's form, nor one that is known to have been revoked.
+   */
+  mayBeUnread(token: string): boolean;
   /** What {@link accessMode} decides by, besides the address. */
   access(): { envKey: boolean; keysKnown: boolean; keyCount: number };
   /** Resolves once the keys have been read for the first time. */
@@ -37,6 +42,11 @@ export const REFRESH_MS = 2_000;
 /** After a failure it tries again sooner, so that a moment's trouble does not use up the promise. */
 const RETRY_MS = 500;
 
+/** When no reading was done for so long, the keys are not known as they are now, whatever holds it up. */
+const OVERDUE_MS = 5_000;
+/** As many keys that were revoked are remembered: the newest. */
+const REVOKED_MAX = 10_000;
+
 /** Longer than any key of ours, and as long as a SENDGATE_API_KEY may be: what is longer is not worth a hash. */
 export const KEY_MAX_CHARACTERS = 256;
 
@@ -51,6 +61,7 @@ export const KEY_MAX_CHARACTERS = 256;
  * While Redis is away the keys last read stay valid.
  *
  * @param deps.envKey the key of SENDGATE_API_KEY, of role admin; null for none
+ * @param deps.answers whether Redis answers, so far as is known
  * @param deps.onFailure called with the first failure of each row of failed refreshes
  */
 export function createKeyRing(deps: {
@@ -58,9 +69,11 @@ export function createKeyRing(deps: {
   keys: Keys;
   envKey: string | null;
   schedule: Schedule;
+  answers: () => boolean;
+  monotonicMs: () => number;
   onFailure: (error: unknown) => void;
 }): KeyRing {
-  const { redis, keys, schedule, onFailure } = deps;
+  const { redis, keys, schedule, answers, monotonicMs, onFailure } = deps;
   const envHash = deps.envKey === null ? null : hashOfKey(deps.envKey);
   const envCaller: Caller = { actor: { id: 'env', name: 'SENDGATE_API_KEY' }, roles: ['admin'] };
 
@@ -68,6 +81,8 @@ export function createKeyRing(deps: {
   if (envHash !== null) callers.set(envHash, envCaller);
   /** Only keys that are valid, so never more than there are keys. */
   const remembered = new Map<string, Caller>();
+  /** The hashes of keys that were there once, and are not any more. */
+  const revoked = new Set<string>();
   let mostKeys = 0;
   /** undefined until the first reading. */
   let revision: string | null | undefined;
@@ -82,6 +97,7 @@ export function createKeyRing(deps: {
     const newRevision = await readKeysRevision(redis, keys);
     if (newRevision === revision) return;
     const stored = await readKeys(redis, keys);
+    noteRevoked(stored);
     callers = new Map(
       [...stored].map(([keyHash, { id, name, roles }]): [string, Caller] => [keyHash, { actor: { id, name }, roles }]),
     );
@@ -92,10 +108,32 @@ export function createKeyRing(deps: {
     markKnown();
   }
 
+  function noteRevoked(stored: ReadonlyMap<string, unknown>): void {
+    for (const keyHash of stored.keys()) revoked.delete(keyHash);
+    for (const keyHash of callers.keys()) if (keyHash !== envHash && !stored.has(keyHash)) revoked.add(keyHash);
+    for (const keyHash of revoked) {
+      if (revoked.size <= REVOKED_MAX) break;
+      revoked.delete(keyHash);
+    }
+  }
+
+  let readMs = Number.NEGATIVE_INFINITY;
+  let readFailed = false;
+  async function readOnce(): Promise<void> {
+    try {
+      await read();
+      readMs = monotonicMs();
+      readFailed = false;
+    } catch (error) {
+      readFailed = true;
+      throw error;
+    }
+  }
+
   /** Readings go one after the other: an older one must not overwrite a newer one. */
   let reading: Promise<void> = Promise.resolve();
   function refresh(): Promise<void> {
-    const result = reading.then(read);
+    const result = reading.then(readOnce);
     reading = result.catch(() => undefined);
     return result;
   }
@@ -114,6 +152,12 @@ export function createKeyRing(deps: {
     if (running) cancel = schedule(() => void turn(), failing ? RETRY_MS : REFRESH_MS);
   }
 
+  /** Whether the keys are known as they are now, or were within {@link REFRESH_MS}. */
+  function isCurrent(): boolean {
+    if (revision === undefined || readFailed || !answers()) return false;
+    return !running || monotonicMs() - readMs < OVERDUE_MS;
+  }
+
   return {
     lookup(token) {
       const found = remembered.get(token);
@@ -124,6 +168,8 @@ export function createKeyRing(deps: {
       remembered.set(token, caller);
       return caller;
     },
+    mayBeUnread: (token) =>
+      !isCurrent() && token.length <= KEY_MAX_CHARACTERS && idInKey(token) !== null && !revoked.has(hashOfKey(token)),
     access: () => ({ envKey: envHash !== null, keysKnown: revision !== undefined, keyCount: mostKeys }),
     whenKnown: () => known,
     refresh,

@@ -37,7 +37,7 @@ import { createLink } from '../store/link';
 import { loadScripts } from '../store/scripts';
 import { packageVersion } from '../version';
 import { composeAlertDelivering, composeDegradedAlerts, newAlertId } from './alerts';
-import { composeConfiguration } from './configuration';
+import { composeConfiguration, keepRefreshed } from './configuration';
 import { composeGate } from './gate';
 import { composeInbound } from './inbound';
 import { composeTrim, keepIndexed, keepTrimmed } from './log';
@@ -87,7 +87,8 @@ export function composeApi(
     redis,
     keys,
     envKey: config.apiKey,
-    schedule,
+    ...{ schedule, monotonicMs },
+    answers: () => link.isReady() && pulse.beats(),
     onFailure(error) {
       if (redisFailureReason(error) === null) logger.error('The API keys could not be read.', { error });
     },
@@ -237,11 +238,12 @@ export function composeApi(
     );
   }
 
-  /** What keeps the log in order, also where no worker runs. */
+  /** What keeps the log in order, also where no worker runs, and what is known of the configuration up to date. */
   const upkeep: (() => void)[] = [];
   function startUpkeep(): void {
     const trim = composeTrim({ config, redis, scripts, keys, nowMs });
     upkeep.push(keepIndexed('api', { messageLog, link, logger }), keepTrimmed(trim, { link, logger }));
+    upkeep.push(keepRefreshed(configuration, () => pulse.beats(), logger));
   }
 
   async function run(): Promise<void> {

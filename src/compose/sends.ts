@@ -3,6 +3,7 @@ import type { VonageReceipts } from '../http/routes/receipts';
 import type { MessageLog } from '../log/messages';
 import type { Logger } from '../logger';
 import type { AccountSettings } from '../membership/account-settings';
+import type { Members } from '../membership/members';
 import type { Profiles } from '../membership/profiles';
 import type { Metrics } from '../metrics/metrics';
 import { createDecideSend, type DecideSend } from '../sends/decide';
@@ -83,20 +84,25 @@ export function composeQueues(
   return openQueues({ redis, keys, providers: PROVIDER_NAMES, keepJobs: config.queueKeepJobs, onTrouble });
 }
 
-/** The phone number in a user's profile, or null. */
-type PhoneOf = (userId: string) => Promise<string | null>;
+/** The phone number that a user is known by, in an account or, for null, in none; or null. */
+type PhoneOf = (userId: string, accountId: string | null) => Promise<string | null>;
 
 /** The fields of a profile that it may be in: by Courier's name, or by that of Segment's traits. */
 const PHONE_FIELDS = ['phone_number', 'phone'];
 
-export function composePhoneOf(profiles: Pick<Profiles, 'read'>): PhoneOf {
-  return async (userId) => {
-    const profile = (await profiles.read(userId)) ?? {};
-    const number = PHONE_FIELDS.map((field) => profile[field]).find(
-      (value) => typeof value === 'string' && value !== '',
-    );
-    return (number as string | undefined) ?? null;
+/** What is known of the user in the account comes before what is known of the user. */
+export function composePhoneOf(profiles: Pick<Profiles, 'read'>, members: Pick<Members, 'find'>): PhoneOf {
+  return async (userId, accountId) => {
+    const membership = accountId === null ? null : await members.find(userId, accountId);
+    return numberIn(membership?.profile) ?? numberIn(await profiles.read(userId));
   };
+}
+
+function numberIn(profile: Readonly<Record<string, unknown>> | null | undefined): string | null {
+  const number = PHONE_FIELDS.map((field) => profile?.[field]).find(
+    (value) => typeof value === 'string' && value !== '',
+  );
+  return (number as string | undefined) ?? null;
 }
 
 /** The rates of providers that have one: so many attempts a second are begun by all workers together. */

@@ -7,6 +7,7 @@ import type { Listener } from '../http/listener';
 import { healthRoutes, type Readiness } from '../http/routes/health';
 import { type Housekeeping, startHousekeeping } from '../log/housekeeping';
 import { createMessageLog } from '../log/messages';
+import { createMembers } from '../membership/members';
 import { createProfiles } from '../membership/profiles';
 import { createMetrics, type Metrics } from '../metrics/metrics';
 import { watchDepths } from '../sends/depths';
@@ -78,7 +79,8 @@ export function composeWorker(
   const queues = composeQueues(config, redis, keys, trouble);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
   const alertStore = createAlertStore({ redis, scripts, keys, nowMs });
-  const providers = composeProviders(config, logger, composePhoneOf(createProfiles({ redis, scripts, keys })));
+  const phoneOf = composePhoneOf(createProfiles({ redis, scripts, keys }), createMembers({ redis, scripts, keys }));
+  const providers = composeProviders(config, logger, phoneOf);
   const alertQueue = openAlertQueue({ redis, keys, onTrouble: trouble });
   const alerting = composeAlertDelivering(config, nowMs, metrics.alerts);
   const stopping = new AbortController();

@@ -6,14 +6,14 @@ import type { Caller, KeyRing } from '../access/key-ring';
 import { accessMode, isLoopbackAuthority } from '../access/mode';
 import type { Reply } from './contract';
 import { problem, withHeaders } from './problem';
-import { CONSOLE_HEADER, isSafe, sessionKey } from './session';
+import { CONSOLE_HEADER, isCrossSite, isSafe, sessionKey } from './session';
 
 /** What is looked at of a request. Express's is one. */
 export type AuthenticatedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'method'> & {
   socket: { remoteAddress?: string | undefined };
 };
 
-/** Says who calls, or refuses: with a 401, a 403 (open mode), a 429 (too many wrong keys) or a 503 (not known yet). */
+/** Says who calls, or refuses: with a 401, a 403 (open mode), a 429 (too many wrong keys) or a 503 (not known). */
 export type Authenticate = (
   request: AuthenticatedRequest,
   accepts?: {
@@ -43,7 +43,7 @@ const BASIC_SCHEME = 'basic ';
 /** Who calls while there is no key at all. */
 export const LOCAL: Caller = { actor: { id: 'local', name: null }, roles: ['admin'] };
 
-/** How often a process that waits for its keys should be asked again, in seconds. */
+/** How soon a process that waits for its keys, or cannot read them, should be asked again, in seconds. */
 const WAITING_RETRY_SECONDS = 2;
 
 /**
@@ -78,7 +78,7 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
   function checkKey(request: AuthenticatedRequest, basic: BasicPart | null): Caller | Reply | Promise<Reply> {
     const token = (basic === null ? null : basicToken(request, basic)) ?? cookieToken(request) ?? bearerToken(request);
     if (typeof token !== 'string') return token;
-    return ring.lookup(token) ?? refuseWrongKey(request);
+    return ring.lookup(token) ?? (ring.mayBeUnread(token) ? notReady(UNREAD_WORDS) : refuseWrongKey(request));
   }
 
   /** Whether keys are asked for: once they are, they always are. */
@@ -95,12 +95,20 @@ export function createAuthenticate(deps: { ring: KeyRing; host: string }): Authe
       // A process that finds out that it must not serve ends. Until it has, it knows no more callers than one that waits.
       case 'waiting':
       case 'refused':
-        return withHeaders(
-          problem(503, 'Not ready', 'It is not known yet which API keys there are. Try again in a moment.'),
-          { 'retry-after': `${WAITING_RETRY_SECONDS}` },
-        );
+        return notReady('It is not known yet which API keys there are. Try again in a moment.');
     }
   };
+}
+
+/**
+ * What is said of a key that may have been created since the keys were last read. Nobody gets in by it, so there is nothing to
+ * be gained by guessing; and senders that drop what is answered 401 keep it.
+ */
+const UNREAD_WORDS =
+  'The API key is not among those that are known here, and Redis cannot be asked for new ones now. Try again in a moment.';
+
+function notReady(detail: string): Reply {
+  return withHeaders(problem(503, 'Not ready', detail), { 'retry-after': `${WAITING_RETRY_SECONDS}` });
 }
 
 /** The key in a request's HTTP Basic credentials, or null when it has none. */
@@ -117,17 +125,16 @@ function basicToken(request: AuthenticatedRequest, part: BasicPart): string | Re
 
 /**
  * The key in the session cookie of a request without other credentials, or null when there is none. A request that would
- * change something must say that it comes from a page of ours.
+ * change something must say that it comes from a page of ours, and its browser must not say otherwise.
  */
 function cookieToken({ headers, method }: AuthenticatedRequest): string | Reply | null {
   if (headers.authorization !== undefined) return null;
   const key = sessionKey(headers.cookie);
-  if (key === null || isSafe(method) || headers[CONSOLE_HEADER] !== undefined) return key;
-  return problem(
-    403,
-    'Forbidden',
-    'A call with the session of a browser that changes something must have the header X-Sendgate-Console.',
-  );
+  if (key === null || isSafe(method)) return key;
+  const rule = 'A call with the session of a browser that changes something must';
+  if (isCrossSite(headers)) return problem(403, 'Forbidden', `${rule} not come from a page of another site.`);
+  if (headers[CONSOLE_HEADER] !== undefined) return key;
+  return problem(403, 'Forbidden', `${rule} have the header X-Sendgate-Console.`);
 }
 
 /** Node keeps the first of several headers. Something in front may have looked at another one, so none is believed. */

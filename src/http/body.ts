@@ -5,8 +5,11 @@ import type { Reply } from './contract';
 import { invalidInput, problem, withHeaders } from './problem';
 import { parseQuery } from './validate';
 
-/** A body's JSON; undefined where there was none. Or why it cannot be one. */
-export type Body = { value: unknown; bytes: Uint8Array } | { refused: Reply };
+/**
+ * A body's JSON; undefined where there was none. Or why it cannot be one. The bytes are without their compression, where that
+ * could be undone; null when the body was not read.
+ */
+export type Body = { value: unknown; bytes: Uint8Array } | { refused: Reply; bytes: Uint8Array | null };
 
 /** The most bytes of a body, for a route that does not say. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -46,7 +49,7 @@ export function readJsonBody(
   const isForm = takesForms && isFormType(headers['content-type']);
   const refused = refuseHeaders(request, maxBytes, isForm || inAnyForm, inAnyForm);
   if (refused !== null) {
-    done({ refused });
+    done({ refused, bytes: null });
     return;
   }
   let first: Buffer | null = null;
@@ -63,7 +66,7 @@ export function readJsonBody(
     size += chunk.length;
     if (size > maxBytes) {
       more = null;
-      finish({ refused: tooLarge(maxBytes) });
+      finish({ refused: tooLarge(maxBytes), bytes: null });
     } else if (first === null) {
       first = chunk;
     } else if (more === null) {
@@ -93,8 +96,9 @@ function isGzip(encoding: string | undefined): boolean {
 function inflate(bytes: Buffer, maxBytes: number, done: (body: Body) => void): void {
   gunzip(bytes, { maxOutputLength: maxBytes }, (error, inflated) => {
     if (error === null) done(parse(inflated));
-    else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') done({ refused: tooLarge(maxBytes) });
-    else done(notJson('must be compressed with gzip, as its Content-Encoding says'));
+    else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      done({ refused: tooLarge(maxBytes), bytes: null });
+    else done(notJson('must be compressed with gzip, as its Content-Encoding says', bytes));
   });
 }
 
@@ -150,21 +154,22 @@ function tooLarge(maxBytes: number): Reply {
 function parse(bytes: Buffer): Body {
   const text = bytes.toString('utf8');
   // Bytes that are not UTF-8 become U+FFFD, which is rare enough in a text that is right to look again.
-  if (text.includes('\uFFFD') && !isUtf8(bytes)) return notJson('must be JSON in UTF-8');
+  if (text.includes('\uFFFD') && !isUtf8(bytes)) return notJson('must be JSON in UTF-8', bytes);
   try {
     return { value: JSON.parse(text), bytes };
   } catch (error) {
     return notJson(
       `must be JSON: ${(error as SyntaxError).message.slice(0, SYNTAX_WORDS_MAX_CHARACTERS).toWellFormed()}`,
+      bytes,
     );
   }
 }
 
 function parseForm(bytes: Buffer): Body {
   const read = parseQuery(bytes.toString('utf8'));
-  return 'errors' in read ? { refused: invalidInput(read.errors) } : { ...read, bytes };
+  return 'errors' in read ? { refused: invalidInput(read.errors), bytes } : { ...read, bytes };
 }
 
-function notJson(message: string): Body {
-  return { refused: invalidInput([{ path: '', message }]) };
+function notJson(message: string, bytes: Uint8Array): Body {
+  return { refused: invalidInput([{ path: '', message }]), bytes };
 }

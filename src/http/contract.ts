@@ -9,8 +9,6 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   params: Params;
   query: Query;
   body: Body;
-  /** The body as it came, without its Content-Encoding: of a route that takes any. Empty when there was none. */
-  bytes: Uint8Array;
   actor: Actor;
   roles: readonly Role[];
   /** The address under which the caller reaches this product, as `http://host:port`, for links in answers. */
@@ -40,6 +38,18 @@ export interface ReplyContract {
   contentType?: string;
   /** Names of headers, and what they say. */
   headers?: Record<string, string>;
+}
+
+/** What a call is proven by, besides its key. */
+export interface Proof {
+  header: Call['header'];
+  /**
+   * The body as it came, without its Content-Encoding where that could be undone; empty when there was none. Null when it was
+   * not read, because it is too large or of a kind that is not taken.
+   */
+  bytes: Uint8Array | null;
+  /** The same, read as JSON; undefined when it is none. */
+  body: unknown;
 }
 
 /** A route: its contract, from which the OpenAPI document is generated, and its handler. */
@@ -73,6 +83,8 @@ export interface Route {
   bodyInAnyForm?: boolean;
   /** Whether the key may come as the user name of HTTP Basic too. */
   acceptsBasic?: boolean;
+  /** Refuses a call without its proof, before anything is said about its body or the rest of its input. */
+  refuseUnproven?(proof: Proof): Reply | null;
   /** A body that the route answers with success, for the OpenAPI document and whoever reads it. */
   bodyExample?: unknown;
   /** By status. The problems that every route may answer (400, 401, 403, 413, 415, 503) are added by the document. */

@@ -42,7 +42,7 @@ const PROBLEMS: Record<number, { name: string; description: string; applies: (ro
   403: {
     name: 'Forbidden',
     description:
-      'The API key does not have the role that the call needs, or a browser calls by its session without `X-Sendgate-Console`.',
+      'The API key does not have the role that the call needs, or a browser calls by its session without `X-Sendgate-Console`, or from a page of another site.',
     applies: ({ role }) => role !== null,
   },
   413: {

@@ -57,7 +57,6 @@ const RETRY_AFTER_SECONDS = '1';
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const AUTHORITY = /^[A-Za-z0-9._:[\]-]{1,255}$/;
 const NOBODY: Actor = { id: 'nobody', name: null };
-const NO_BYTES = new Uint8Array(0);
 const WITH_BASIC = { basic: 'user' } as const;
 const NOTHING: Validated = { value: Object.freeze({}) };
 
@@ -65,7 +64,6 @@ const NOTHING: Validated = { value: Object.freeze({}) };
 class Exchange implements Call {
   query: unknown = undefined;
   body: unknown = undefined;
-  bytes: Uint8Array = NO_BYTES;
   actor = NOBODY;
   roles: readonly Role[] = [];
 
@@ -155,15 +153,23 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   }
 
   function receive(exchange: Exchange, body: Body): void {
-    if ('refused' in body) {
+    const unproven = refuseUnproven(exchange, body);
+    if (unproven !== null) {
+      send(exchange, unproven);
+    } else if ('refused' in body) {
       send(exchange, body.refused);
     } else if (body.value === undefined && !exchange.endpoint.bodyOptional) {
       send(exchange, invalidInput([{ path: '', message: 'is missing: must be JSON' }]));
     } else {
       exchange.body = body.value;
-      exchange.bytes = body.bytes;
       judge(exchange);
     }
+  }
+
+  function refuseUnproven({ endpoint, header }: Exchange, body: Body): Reply | null {
+    const { route } = endpoint;
+    if (route.refuseUnproven === undefined) return null;
+    return route.refuseUnproven({ header, bytes: body.bytes, body: 'value' in body ? body.value : undefined });
   }
 
   function judge(exchange: Exchange): void {

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
 /** The cookie in which a browser keeps the API key that it signed in with. */
 const COOKIE = 'sendgate_session';
 /** How long a browser keeps it, in seconds: a working day. */
@@ -10,6 +12,14 @@ const MAX_AGE_SECONDS = 12 * 3_600;
  * beside SameSite, which does not tell one subdomain from another.
  */
 export const CONSOLE_HEADER = 'x-sendgate-console';
+
+/**
+ * Whether a browser says that a page of another site calls (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header), which
+ * no page can make it leave out. Origin and Host say less: a proxy in front changes the latter.
+ */
+export function isCrossSite(headers: IncomingHttpHeaders): boolean {
+  return headers['sec-fetch-site'] === 'cross-site';
+}
 
 /** The key in a request's session cookie, or null. */
 export function sessionKey(cookies: string | undefined): string | null {

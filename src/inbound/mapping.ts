@@ -59,13 +59,24 @@ export function matchesPattern(text: string, pattern: string): boolean {
   return true;
 }
 
-/** What is at a path of names and places in lists, `properties.products.0.id`; undefined where it leads nowhere. */
+/**
+ * The names and places in lists of a path: `properties.products.0.id`, also written as in JSONPath,
+ * `$.properties.products[0].id`.
+ */
+export function stepsOf(path: string): string[] {
+  return path
+    .replace(/^\$\./, '')
+    .replace(/\[(\d+)\](?=[.[]|$)/g, '.$1')
+    .split('.');
+}
+
+/** What is at a path, see {@link stepsOf}; undefined where it leads nowhere. */
 export function valueAt(event: JsonObject, path: string): unknown {
   let value: unknown = event;
-  for (const part of path.split('.')) {
-    const holds = (isJsonObject(value) || Array.isArray(value)) && Object.hasOwn(value, part);
+  for (const step of stepsOf(path)) {
+    const holds = (isJsonObject(value) || Array.isArray(value)) && Object.hasOwn(value, step);
     if (!holds) return undefined;
-    value = (value as JsonObject)[part];
+    value = (value as JsonObject)[step];
   }
   return value;
 }

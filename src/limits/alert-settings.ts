@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isWebhookSecret } from './webhook-secret';
+import { isWebhookSecret, WEBHOOK_SECRET_WORDS } from './webhook-secret';
 
 /** What Sendgate tells of by itself. */
 export const ALERT_TYPES = ['limit.threshold', 'limit.throttled', 'provider.stopped', 'redis.degraded'] as const;
@@ -44,10 +44,10 @@ const alertWebhookSchema = z.strictObject({
   url: webhookUrlSchema.describe('Where alerts are posted to.'),
   secret: z
     .string()
-    .refine(isWebhookSecret, { error: 'must be whsec_ and 24 to 64 bytes in base64' })
+    .refine(isWebhookSecret, { error: WEBHOOK_SECRET_WORDS })
     .optional()
     .describe(
-      'What requests are signed with, by the Standard Webhooks scheme: `whsec_` and 24 to 64 bytes in base64. It is never shown again. Left out, the one that this URL has stays.',
+      'What requests are signed with, by the Standard Webhooks scheme: `whsec_` and 24 to 64 bytes in base64, or those alone. It is never shown again. Left out, the one that this URL has stays.',
     )
     .meta({ writeOnly: true }),
   secret_fingerprint: z

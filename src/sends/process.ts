@@ -1,7 +1,7 @@
 import { type Backoff, pauseMs } from './backoff';
 import type { Delivery, DeliveryOutcome, JsonObject, Provider, ProviderCode } from './providers/provider';
 import type { Payload } from './request';
-import type { AttemptOutcome, BegunAttempt, SendStore } from './store';
+import { type AttemptOutcome, type BegunAttempt, type SendStore, stopReasonOf } from './store';
 
 /**
  * What one attempt came to: `skipped` is one that was not, or no longer, to be made; `stopped` one that met a provider that
@@ -76,9 +76,10 @@ export function createProcessAttempt(deps: {
       observer.sentAfter(begun.provider, Math.max(0, finished.nowMs - begun.decidedMs) / 1_000);
     }
     if (finished.status === 'UNDELIVERABLE') observer.gaveUp();
-    if (outcome.kind === 'stopped' && finished.stop !== null) {
+    const stopReason = stopReasonOf(outcome);
+    if (stopReason !== undefined && finished.stop !== null) {
       const { sinceMs, untilMs, isFirst } = finished.stop;
-      const { code, error } = outcome;
+      const { code, error } = stopReason;
       if (isFirst) observer.stopped({ provider: begun.provider, code: code.code, error, sinceMs, untilMs });
       // Also after others have: the one that was first may have died before it did.
       if (untilMs > finished.nowMs) await holdQueue(begun.provider, untilMs - finished.nowMs);
@@ -114,7 +115,7 @@ export function createProcessAttempt(deps: {
       return { kind: 'stopped', detail: { ...detail, error }, error, code: delivered.code, pauseMs: stopMs };
     }
     if (delivered.kind === 'failed') {
-      const { partly } = delivered;
+      const { partly, stopped } = delivered;
       const refund = refundFailed && partly === undefined;
       return {
         kind: 'failed',
@@ -124,6 +125,7 @@ export function createProcessAttempt(deps: {
         refund,
         code,
         partly,
+        stop: stopped && { ...stopped, pauseMs: stopMs },
       };
     }
     if (tries >= triesMax) {

@@ -103,7 +103,7 @@ export type AttemptOutcome =
       refund?: boolean;
     }
   | { kind: 'retry'; detail: object; error: string; dueMs: number; code?: ProviderCode | undefined }
-  /** `refund` gives back what the message counted. `partly` is what was sent all the same. */
+  /** `refund` gives back what the message counted. `partly` is what was sent all the same. `stop` stops the provider besides. */
   | {
       kind: 'failed';
       detail: object;
@@ -112,9 +112,23 @@ export type AttemptOutcome =
       refund: boolean;
       code?: ProviderCode | undefined;
       partly?: { reference: string | null; receipts: readonly string[] } | undefined;
+      stop?: StopReason | undefined;
     }
-  /** The provider takes no messages, and is left alone for so long, in milliseconds. It was no try. */
-  | { kind: 'stopped'; detail: object; error: string; code: ProviderCode; pauseMs: number };
+  /** The provider takes no messages. It was no try. */
+  | ({ kind: 'stopped'; detail: object } & StopReason);
+
+/** Why a provider is to be left alone, and for how long, in milliseconds. */
+export interface StopReason {
+  error: string;
+  code: ProviderCode;
+  pauseMs: number;
+}
+
+/** Why an attempt stops its provider, if it does. */
+export function stopReasonOf(outcome: AttemptOutcome): StopReason | undefined {
+  if (outcome.kind === 'stopped') return outcome;
+  return outcome.kind === 'failed' ? outcome.stop : undefined;
+}
 
 /** A provider that takes no messages now. */
 export interface ProviderStop {
@@ -130,7 +144,7 @@ export interface FinishedAttempt {
   status: string;
   /** Redis's time, in epoch milliseconds. */
   nowMs: number;
-  /** Of one that was stopped. */
+  /** Of one that stops its provider. */
   stop: ProviderStop | null;
 }
 
@@ -328,6 +342,7 @@ export function createSendStore(deps: {
       const isSent = kind === 'sent';
       const refunds = (isSent || kind === 'failed') && outcome.refund === true;
       const givesBack = refunds && counts;
+      const stopReason = stopReasonOf(outcome);
       const left = kind === 'failed' ? outcome.partly : isSent ? outcome : undefined;
       const receipts = left?.receipts ?? [];
       const needsCounters = givesBack && (kind === 'failed' || receipts.length > 0);
@@ -347,7 +362,8 @@ export function createSendStore(deps: {
           isSent ? '' : encodeProviderCode(outcome.code),
           receipts.length === 0 ? '' : JSON.stringify(receipts),
           PARTS_MS,
-          kind === 'stopped' ? outcome.pauseMs : '',
+          stopReason?.pauseMs ?? '',
+          stopReason?.error ?? '',
         ],
       )) as [string, number, ...number[]];
       if (status === '') return null;

@@ -113,6 +113,8 @@ export function createConfigurationStore(deps: {
       else limits.put(limitOf(json));
     }
     version = delta.version;
+    // What it has worked out is kept where nothing has changed.
+    if (delta.items.length === 0 && planner?.configuration.version === version) return;
     // Only a complete configuration is ever planned with. Between two pages the old planner stays: what it plans is
     // refused by the script as stale.
     if (!delta.more) planner = createPlanner({ version, limits, settings }, calendarFor);

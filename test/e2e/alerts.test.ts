@@ -119,8 +119,6 @@ test('when Redis goes away its API tells that by itself, by webhook and mail, an
   own = await startRedis();
   const api = await startSendgate(['api'], environment(uniqueWorkspace())).ready();
   await call(api, 'PATCH', '/settings', { alert_webhooks: [{ url: receiver.url, secret: SECRET }] });
-  // Known to the process by a decision, as always.
-  await call(api, 'POST', '/check', { user_id: 'ann' });
   await own.freeze();
   await until(() => receiver.requests.length === 1 && mails.mails.length === 1);
   expect(told()[0]).toMatchObject({ type: 'redis.degraded', data: { replica: expect.stringMatching(/:\d+$/) } });
@@ -137,6 +135,33 @@ test('when Redis goes away its API tells that by itself, by webhook and mail, an
   expect(metrics).toContain(
     'sendgate_alert_deliveries_total{to="webhook",type="redis.degraded",outcome="delivered"} 1',
   );
+});
+
+test('an API that has decided nothing since tells by the settings as they are, not as they were at its start', async () => {
+  own = await startRedis();
+  const former = await startReceiver();
+  try {
+    const workspace = uniqueWorkspace();
+    const starting = () => startSendgate(['api'], environment(workspace)).ready();
+    const busy = await starting();
+    const secret = `whsec_${Buffer.from('the secret that it had before').toString('base64')}`;
+    await call(busy, 'PATCH', '/settings', { alert_webhooks: [{ url: former.url, secret }] });
+    const idle = await starting();
+    await call(busy, 'PATCH', '/settings', { alert_webhooks: [{ url: receiver.url, secret: SECRET }] });
+    const version = async (api: string) =>
+      /^sendgate_configuration_version (\d+)$/m.exec(await (await fetch(`${api}/metrics`)).text())![1];
+    await until(async () => (await version(idle)) === (await version(busy)));
+    await own.freeze();
+    await until(() => receiver.requests.length === 2);
+    expect(new Set(told().map(({ data }) => data.replica)).size).toBe(2);
+    for (const { body, headers } of receiver.requests) {
+      expect(new Webhook(SECRET).verify(body, headers as Record<string, string>)).toBeDefined();
+    }
+    expect(former.requests).toEqual([]);
+    await own.thaw();
+  } finally {
+    await former.stop();
+  }
 });
 
 test('a server for mail without whom to mail to is refused at the start, by name', async () => {

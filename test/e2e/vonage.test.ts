@@ -106,11 +106,18 @@ test('an SMS goes from /send to Vonage, and is delivered when a receipt says so;
   await becomes(api, requestId, 'SENT');
   expect(vonage.requests.at(-1)!.fields).toMatchObject({ to: '447700900001', 'client-ref': requestId });
 
+  // For an account first to the one that the user is known by there, also where the account follows from the user.
+  const membership = { profile: { phone_number: '+44 7700 900002' } };
+  await call(api, 'PUT', '/users/cat/accounts/acme', membership);
+  const inAccount = (await call(api, 'POST', '/send', { message: toProfile })).body.requestId;
+  await becomes(api, inAccount, 'SENT');
+  expect(vonage.requests.at(-1)!.fields).toMatchObject({ to: '447700900002', 'client-ref': inAccount });
+
   // Every other channel goes where it went.
   const elsewhere = await send(api, 'bob', { channels: ['email'] });
   await becomes(api, elsewhere, 'SENT');
   expect((await call(api, 'GET', `/messages/${elsewhere}`)).body.provider).toBe('log');
-  expect(vonage.requests).toHaveLength(3);
+  expect(vonage.requests).toHaveLength(4);
 });
 
 test('while the account is in trouble nothing is lost and all workers wait; it is told in the log, the metrics and by an alert', async () => {
@@ -152,6 +159,32 @@ test('while the account is in trouble nothing is lost and all workers wait; it i
   expect(new Set(took)).toEqual(new Set(ids));
   // However often it was stopped again meanwhile, for the same reason, and by whichever worker.
   expect(receiver.requests).toHaveLength(1);
+});
+
+test('trouble of the account in one part of a message is told and stops the provider as that of a whole one', async () => {
+  let isWell = false;
+  vonage.answer(() => (isWell ? [taken()] : [taken(), { status: '9', 'error-text': 'Quota Exceeded - rejected' }]));
+  const api = await startSendgate(['api'], environment).ready();
+  await call(api, 'PATCH', '/settings', {
+    alert_webhooks: [{ url: receiver.url, secret: WEBHOOK_SECRET, events: ['provider.stopped'] }],
+  });
+  const worker = startSendgate(['worker'], { ...environment, SENDGATE_WORKER_PORT: '0' });
+  await worker.logged('The worker is ready.');
+  const first = await send(api, 'ann');
+  await worker.logged(/^A provider takes no messages/);
+  isWell = true;
+  const next = await send(api, 'bob');
+  await until(() => receiver.requests.length === 1);
+  expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
+    type: 'provider.stopped',
+    data: { provider: 'vonage', code: '9', reason: expect.stringMatching(/^Vonage refused it with 9, .*Top it up/) },
+  });
+  await becomes(api, next, 'SENT');
+  expect((await call(api, 'GET', `/messages/${first}`)).body).toMatchObject({
+    status: 'UNDELIVERABLE',
+    error: expect.stringMatching(/^1 of 2 parts were accepted, so it is not sent again: /),
+  });
+  expect(vonage.requests.filter(({ fields }) => fields['client-ref'] === first)).toHaveLength(1);
 });
 
 test('a configuration that is not whole, or wrong, is refused at the start, all of it at once, without any secret', async () => {

@@ -75,6 +75,15 @@ describe('the webhooks of the settings', () => {
     expect(before.alert_webhooks[0].secret_fingerprint).not.toBe(after.alert_webhooks[0].secret_fingerprint);
   });
 
+  test('take a secret without its whsec_, and what is sent to them verifies with it', async () => {
+    const secret = SECRET.replace('whsec_', '');
+    expect((await patch({ alert_webhooks: [{ url: receiver.url, secret }] })).status).toBe(200);
+    expect((await test1()).body.results).toMatchObject([{ delivered: true }]);
+    const [{ body, headers }] = receiver.requests as [Receiver['requests'][number]];
+    const signed = headers as Record<string, string>;
+    for (const one of [secret, SECRET]) expect(new Webhook(one).verify(body, signed)).toEqual(JSON.parse(body));
+  });
+
   test('keep a secret for the same URL only, in whatever spelling', async () => {
     await patch({ alert_webhooks: [{ url: URL_1, secret: SECRET }] });
     expectProblem(await patch({ alert_webhooks: [{ url: `${URL_1}/2` }] }), 'alert_webhooks.0.secret');

@@ -221,6 +221,57 @@ describe('wrong keys', () => {
   });
 });
 
+describe('while the keys cannot be read', () => {
+  test('a key that is not known is a 503, which is not counted, and everything else is as before', async () => {
+    ownRedis = await startRedis();
+    await start({ redisUrl: ownRedis.url });
+    const keys = keysOf(app);
+    const known = await keyWith('read');
+    const revoked = await keys.create(ACTOR, 'cli', null, ['read']);
+    await app.ring.refresh();
+    await keys.revoke(ACTOR, 'cli', revoked.apiKey.id);
+    await app.ring.refresh();
+    // Created elsewhere, after this process looked last.
+    const { key: unread } = await keys.create(ACTOR, 'cli', null, ['read', 'inbound']);
+    const away = new Promise<void>((resolve) => app.redis.once('close', () => resolve()));
+    await ownRedis.kill();
+    await away;
+
+    const calls = [
+      (headers: Record<string, string | null>) => get('/session', headers),
+      (headers: Record<string, string | null>) => app.call('POST', '/inbound/segment', { type: 'page' }, headers),
+    ];
+    const ofBasic = (key: string) => ({ authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` });
+    for (let times = 0; times <= WRONG_KEYS_MAX; times += 1) {
+      for (const call of calls) {
+        const refused = await call(as(unread));
+        expectProblem(refused, 503);
+        expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+        expectProblem(await call(as(`${SOME_KEY}${times}`)), 503);
+      }
+      expectProblem(await calls[1]!(ofBasic(unread)), 503);
+      expectProblem(await get('/session', { authorization: null, cookie: `sendgate_session=${unread}` }), 503);
+    }
+    expect((await get('/session', as(known))).body.roles).toEqual(['read']);
+    expect((await get('/session', as(ADMIN_KEY))).status).toBe(200);
+    expectProblem(await get('/session', as(revoked.key)), 401);
+    expectProblem(await get('/session', as(null)), 401);
+    expectProblem(await get('/session', as('nonsense')), 401);
+    // Two of those were wrong keys, and so many may be wrong.
+    for (let wrong = 3; wrong <= WRONG_KEYS_MAX; wrong += 1) {
+      expectProblem(await get('/session', as('nonsense')), 401);
+    }
+    expectProblem(await get('/session', as('nonsense')), 429);
+
+    const back = new Promise<void>((resolve) => app.redis.once('ready', () => resolve()));
+    await ownRedis.restart();
+    await back;
+    await app.ring.refresh();
+    // That Redis kept nothing: whoever was not known is wrong now, and still slowed.
+    expectProblem(await get('/session', as(unread)), 429);
+  });
+});
+
 test('no call reads a key from Redis, and none is written into the log', async () => {
   ownRedis = await startRedis();
   await start({ redisUrl: ownRedis.url, logRequests: true });

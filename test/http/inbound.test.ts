@@ -163,6 +163,16 @@ describe('a mapping', () => {
     expect(byId.get('e-4')).toMatchObject({ status: 'ENQUEUED', topic: 'rest' });
   });
 
+  test('takes paths as JSONPath writes them, and gives them back so', async () => {
+    const mapping = { event: 'Order *', recipient: '$.properties.buyers[0].id', account: 'properties.shops[1]' };
+    await map(mapping);
+    expect(await get('/inbound/mappings')).toEqual({ mappings: [mapping] });
+    const properties = { buyers: [{ id: 'bob' }], shops: ['acme', 'bolt'] };
+    expect((await post(track('ann', 'Order Shipped', { messageId: 'e-1', properties }))).status).toBe(202);
+    expect(await logged()).toMatchObject([{ recipient: 'bob', account_id: 'bolt' }]);
+    expectProblem(await post(track('ann', 'Order Shipped')), 400, '$.properties.buyers[0].id');
+  });
+
   test('makes messages that the limits hold back as any other, and the sender is told that they are taken', async () => {
     await app.limit({ id: 'user-daily', per: ['user'], period: 'day', max: 2 });
     await map({ event: 'Ping' });
@@ -233,6 +243,10 @@ describe('a mapping', () => {
     ['a topic that none can be', { mappings: [{ event: 'a' }, { event: 'b', topic: 'x\n' }] }, 'mappings.1.topic'],
     ['a template of 257 characters', { mappings: [{ event: 'a', template: 'x'.repeat(257) }] }, 'mappings.0.template'],
     ['a path with nothing between dots', { mappings: [{ event: 'a', recipient: 'a..b' }] }, 'mappings.0.recipient'],
+    ['a path of a list alone', { mappings: [{ event: 'a', recipient: '[0].id' }] }, 'mappings.0.recipient'],
+    ['a path of nothing but $.', { mappings: [{ event: 'a', recipient: '$.' }] }, 'mappings.0.recipient'],
+    ['a path with a wildcard', { mappings: [{ event: 'a', account: '$.items[*].id' }] }, 'mappings.0.account'],
+    ['a path with a quoted name', { mappings: [{ event: 'a', account: "$['a']" }] }, 'mappings.0.account'],
     ['a path that is a number', { mappings: [{ event: 'a', account: 7 }] }, 'mappings.0.account'],
     ['a field that is misspelt', { mappings: [{ event: 'a', tempalte: 'b' }] }, 'mappings.0.tempalte'],
     ['1,001', { mappings: Array.from({ length: 1_001 }, () => ({ event: 'a' })) }, 'mappings'],
@@ -355,15 +369,63 @@ describe('without its proof', () => {
     expect((await signed(spaced, sign(JSON.stringify(event, null, 2)))).status).toBe(202);
   });
 
-  test('a batch is signed as a whole, and what is compressed over what it was before', async () => {
+  test('a batch is signed over its first event or as a whole, and what is compressed over what it was before', async () => {
     await start({ segmentSecret: SECRET });
-    const batch = JSON.stringify({ batch: [event] });
-    await expectRefused(await signed(batch, sign(text)));
+    const second = JSON.stringify(SEGMENT_EVENTS.group);
+    const batch = `{ "sentAt": "2026-01-01T00:00:00Z", "batch" : [ ${text} ,${second}] }`;
+    await expectRefused(await signed(batch, sign(second)));
+    await expectRefused(await signed('{"batch":[]}', sign('')));
+    for (const signature of [sign(text), sign(batch)]) {
+      expect((await signed(batch, signature)).body).toEqual({ accepted: 2, errors: [] });
+    }
     const packed = gzipSync(batch);
     const headers = { 'content-encoding': 'gzip', 'content-length': `${packed.length}` };
     const send = (signature: string) => post(packed, '/inbound/segment', { ...headers, 'x-signature': signature });
-    await expectRefused(await send(sign(packed)));
-    expect((await send(sign(batch))).status).toBe(202);
+    expectProblem(await send(sign(packed)), 401);
+    for (const signature of [sign(text), sign(batch)]) expect((await send(signature)).status).toBe(202);
+  });
+
+  test.each<[string, string | Buffer, Record<string, string>]>([
+    ['that is no JSON', '{oops', {}],
+    ['that is no list that ends', `[${text},{oops`, {}],
+    ['that is not there', '', {}],
+    ['that is no UTF-8', Buffer.from([0xff, 0xfe]), {}],
+    ['that is not the gzip that it says', text, { 'content-encoding': 'gzip' }],
+    ['that holds no event', '7', {}],
+    ['by a path that there is not', text, { path: '/v1/purchase' }],
+  ])('a body %s is refused for that first, and what is wrong with it is said to those who have it', async (...row) => {
+    const [, body, { path = '', ...given }] = row;
+    const length = { 'content-length': `${Buffer.byteLength(body)}`, ...given };
+    await start({ segmentSecret: SECRET, rudderstackHeader: { name: 'X-Proof', value: 'long secret' } });
+    const segment = (signature: string | null) =>
+      post(body, `/inbound/segment${path}`, { ...length, 'x-signature': signature });
+    for (const wrong of [null, 'x', sign(`${text} `), sign(text, 'another')]) await expectRefused(await segment(wrong));
+    expect((await segment(sign(body))).status).toBe(400);
+    const rudderstack = (value: string | null) =>
+      post(body, `/inbound/rudderstack${path}`, { ...length, 'x-proof': value });
+    for (const wrong of [null, 'long']) await expectRefused(await rudderstack(wrong));
+    expect((await rudderstack('long secret')).status).toBe(400);
+  });
+
+  test('a body that is not read is refused for that where it may be signed, and else for its proof', async () => {
+    await start({ segmentSecret: SECRET, rudderstackHeader: { name: 'X-Proof', value: 'long secret' } });
+    const large = ' '.repeat(5_242_881);
+    const bomb = gzipSync(large);
+    const packed = { 'content-encoding': 'gzip', 'content-length': `${bomb.length}` };
+    const unread: [string | Buffer, Record<string, string>, number][] = [
+      [large, {}, 413],
+      [bomb, packed, 413],
+      [text, { 'content-encoding': 'br' }, 415],
+    ];
+    for (const [body, headers, status] of unread) {
+      for (const wrong of [null, 'x']) {
+        await expectRefused(await post(body, '/inbound/segment', { ...headers, 'x-signature': wrong }));
+      }
+      expect((await post(body, '/inbound/segment', { ...headers, 'x-signature': sign('x') })).status).toBe(status);
+      await expectRefused(await post(body, '/inbound/rudderstack', { ...headers, 'x-proof': 'long' }));
+      const proven = await post(body, '/inbound/rudderstack', { ...headers, 'x-proof': 'long secret' });
+      expect(proven.status).toBe(status);
+    }
   });
 
   test('a first event nested so deep that it cannot be written anew is refused', async () => {

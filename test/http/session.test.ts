@@ -152,6 +152,12 @@ describe('with the cookie of a session', () => {
       expect(refused.body.detail).toContain('X-Sendgate-Console');
     }
     expect(await state()).toEqual(before);
+    // With the header too, where the browser says that the page is another site's.
+    const crossSite = { ...cookie(ADMIN_KEY), ...CONSOLE, 'sec-fetch-site': 'cross-site' };
+    const refused = await call(method, path, crossSite, body);
+    expectProblem(refused, 403);
+    expect(refused.body.detail).toContain('another site');
+    expect(await state()).toEqual(before);
     // The key in the header that no browser sends by itself needs no more.
     expect([401, 403]).not.toContain((await call(method, path, bearer(ADMIN_KEY), body)).status);
     expect([401, 403]).not.toContain((await call(method, path, { ...cookie(ADMIN_KEY), ...CONSOLE }, body)).status);
@@ -162,6 +168,21 @@ describe('with the cookie of a session', () => {
     for (const method of ['GET', 'HEAD']) {
       expect((await call(method, '/limits', cookie(ADMIN_KEY))).status).toBe(200);
     }
+  });
+
+  test.each(['same-origin', 'same-site', 'none'])(
+    'a page of ours may change things, with Sec-Fetch-Site: %s',
+    async (site) => {
+      await start();
+      const headers = { ...cookie(ADMIN_KEY), ...CONSOLE, 'sec-fetch-site': site };
+      expect((await call('PATCH', '/settings', headers, {})).status).toBe(200);
+    },
+  );
+
+  test('where a page is from does not matter to a call by key', async () => {
+    await start();
+    const headers = { ...bearer(ADMIN_KEY), 'sec-fetch-site': 'cross-site' };
+    expect((await call('PATCH', '/settings', headers, {})).status).toBe(200);
   });
 
   test('Authorization wins, whatever it holds', async () => {

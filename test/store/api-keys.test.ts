@@ -11,6 +11,7 @@ import { connectTo } from '../support/members';
 import { sharedRedisUrl, startRedis, uniqueWorkspace } from '../support/redis';
 
 const ACTOR = { id: 'test', name: 'a test' };
+const SOME_KEY = 'sg_aaaaaaaa_0123456789012345678901234567890123456789';
 const NOW_MS = Date.UTC(2026, 2, 7, 12);
 const scripts = loadScripts();
 
@@ -43,6 +44,8 @@ function ringOf(some: Partial<Parameters<typeof createKeyRing>[0]> = {}): KeyRin
     keys,
     envKey: null,
     schedule: never,
+    answers: () => true,
+    monotonicMs: () => performance.now(),
     onFailure: (error) => {
       throw error;
     },
@@ -236,6 +239,48 @@ describe('a ring', () => {
     expect(ring.access()).toEqual({ envKey: false, keysKnown: true, keyCount: 1 });
   });
 
+  test('says that what it does not know may be a key only while the keys cannot be read, and only of what has its form', async () => {
+    let answers = true;
+    const ring = ringOf({ answers: () => answers });
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(true);
+    const { key, apiKey } = await apiKeys.create(ACTOR, 'cli', null, ['read']);
+    await ring.refresh();
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(false);
+    await apiKeys.revoke(ACTOR, 'cli', apiKey.id);
+    const { key: other, apiKey: otherKey } = await apiKeys.create(ACTOR, 'cli', null, ['read']);
+    await ring.refresh();
+    answers = false;
+    const tokens = [
+      SOME_KEY,
+      key,
+      '',
+      'nonsense',
+      'sg_',
+      'sg__',
+      `${SOME_KEY}-`,
+      `sg_a_${'b'.repeat(300)}`,
+      'constructor',
+    ];
+    expect(tokens.filter((token) => ring.mayBeUnread(token))).toEqual([SOME_KEY]);
+    expect([ring.lookup(SOME_KEY), ring.lookup(key), ring.lookup(other)?.actor.id]).toEqual([null, null, otherKey.id]);
+    answers = true;
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(false);
+  });
+
+  test('says so too when no reading has come to an end for 5 s, however Redis seems', async () => {
+    let nowMs = 0;
+    const manual = manualSchedule();
+    const ring = ringOf({ schedule: manual.schedule, monotonicMs: () => nowMs });
+    ring.start();
+    await manual.delayMs();
+    nowMs = 4_999;
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(false);
+    nowMs = 5_000;
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(true);
+    await manual.turn();
+    expect(ring.mayBeUnread(SOME_KEY)).toBe(false);
+  });
+
   test('reads every 2 s, and no more once it was stopped', async () => {
     const manual = manualSchedule();
     const ring = ringOf({ schedule: manual.schedule });
@@ -276,6 +321,7 @@ describe('while Redis is away, or after it came back empty', () => {
       expect(await manual.delayMs()).toBeLessThan(REFRESH_MS);
       expect(failures).toHaveLength(1);
       expect(ring.lookup(key)).not.toBeNull();
+      expect(ring.mayBeUnread(SOME_KEY)).toBe(true);
 
       const again = ready();
       await server.restart();
@@ -286,6 +332,7 @@ describe('while Redis is away, or after it came back empty', () => {
       expect(await manual.delayMs()).toBe(REFRESH_MS);
       expect(ring.lookup(other)).not.toBeNull();
       expect(ring.lookup(key)).toBeNull();
+      expect(ring.mayBeUnread(SOME_KEY)).toBe(false);
     } finally {
       own.disconnect();
       await server.stop();

@@ -44,6 +44,20 @@ test('a process that was away while more was removed than is remembered starts a
   }
 });
 
+test('reading again what has not changed keeps what was worked out of it', async () => {
+  const one = await startTestGate({ url: sharedRedisUrl(), workspace: uniqueWorkspace() });
+  try {
+    await one.limit({ id: 'early', per: ['user'], period: 'day', max: 3 });
+    const planner = one.configuration.planner();
+    await one.configuration.refresh();
+    expect(one.configuration.planner()).toBe(planner);
+    await one.limit({ id: 'late', per: ['user'], period: 'week', max: 3 });
+    expect(one.configuration.planner()).not.toBe(planner);
+  } finally {
+    one.close();
+  }
+});
+
 test('after a Redis came back from a backup, limits that it does not know are in force nowhere', async () => {
   const url = sharedRedisUrl();
   const workspace = uniqueWorkspace();

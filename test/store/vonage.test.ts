@@ -1,3 +1,6 @@
+import { composePhoneOf } from '../../src/compose/sends';
+import { createMembers } from '../../src/membership/members';
+import { createProfiles } from '../../src/membership/profiles';
 import type { ProviderReceipt } from '../../src/sends/providers/provider';
 import { createVonageProvider } from '../../src/sends/providers/vonage';
 import { readVonageReceipt } from '../../src/sends/providers/vonage-receipt';
@@ -142,6 +145,37 @@ describe('an account in trouble', () => {
       expect(ends.filter((end) => end === 'sent')).toHaveLength(40);
       expect(ends).not.toContain('redelivered');
       expect(await t.used('ann')).toEqual({ all: 40 });
+    },
+  );
+
+  test.each([[['0', '9']], [['9', '0']], [['1', '0', '9']]])(
+    'in parts %j of a message stops the provider too: that message is over, and the next one waits',
+    async (statuses) => {
+      await t.limit({ id: 'user', per: ['user'], period: 'day', max: 5 });
+      vonage.answer(() => statuses.map((status) => (status === '0' ? taken() : { status })));
+      const pauseMs = 1_500;
+      const workers = await Promise.all([start({ stopMs: pauseMs }), start({ stopMs: pauseMs })]);
+      const first = await send();
+      const queue = workers[0]!.queues.byProvider.get('vonage')!;
+      // Longer than a window of the rate.
+      await until(async () => (await queue.getRateLimitTtl()) > 200);
+      vonage.answer(() => [taken()]);
+      const next = await send();
+      const stop = JSON.parse((await t.redis.get(`${t.keys.prefix}stopped:vonage`))!);
+      expect(stop.error).toMatch(/^Vonage refused it with 9, /);
+      expect((await t.message(first)).send).toMatchObject({
+        ...{ reason: 'PROVIDER_ERROR', tries: 1, counts: true, code: { code: '9' } },
+        error: expect.stringContaining('so it is not sent again: Vonage refused it with 9, '),
+      });
+
+      await until(has(next, 'SENT'));
+      expect(vonage.requests.map(({ fields }) => fields['client-ref'])).toEqual([first, next]);
+      // Timers may be early by a millisecond or two.
+      expect(vonage.requests[1]!.atMs - vonage.requests[0]!.atMs).toBeGreaterThanOrEqual(pauseMs - 5);
+      expect(await types(first)).toEqual(['ENQUEUED', 'UNDELIVERABLE']);
+      expect(await t.used('ann')).toEqual({ user: 2 });
+      const ends = workers.flatMap(({ events }) => events);
+      expect(ends.toSorted()).toEqual(['failed', 'gave up', 'sent', 'stopped by 9']);
     },
   );
 
@@ -374,5 +408,29 @@ describe('a receipt', () => {
     );
     expect(ends.filter((end) => end !== 'late' && end !== 'repeated')).toHaveLength(1);
     expect(await t.used('ann')).toEqual({ user: (await t.status(id)) === 'DELIVERED' ? 2 : 1 });
+  });
+});
+
+describe('the number that a user is known by', () => {
+  const actor = { id: 'test', name: null };
+  const profiles = () => createProfiles({ redis: t.redis, scripts: t.scripts, keys: t.keys });
+  const members = () => createMembers({ redis: t.redis, scripts: t.scripts, keys: t.keys });
+  const phoneOf = (account: string | null) => composePhoneOf(profiles(), members())('ann', account);
+
+  test('is that of the membership in the account, else that of the user', async () => {
+    expect([await phoneOf(null), await phoneOf('acme')]).toEqual([null, null]);
+    await profiles().merge('ann', { phone: '+447700900001' }, actor, 'api');
+    const writes = [
+      { accountId: 'acme', profile: { phone: 'by the trait', phone_number: '+447700900002' } },
+      { accountId: 'bolt', profile: { phone: '+447700900003' } },
+      { accountId: 'cargo', profile: { phone_number: '', phone: 7, role: 'owner' } },
+      { accountId: 'delta', profile: null },
+    ];
+    await members().add('ann', writes, actor, 'api');
+    const accounts = [null, 'acme', 'bolt', 'cargo', 'delta', 'none'];
+    expect(await Promise.all(accounts.map(phoneOf))).toEqual([
+      ...['+447700900001', '+447700900002', '+447700900003'],
+      ...['+447700900001', '+447700900001', '+447700900001'],
+    ]);
   });
 });

@@ -186,6 +186,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       const timer = setTimeout(work, delayMs);
       return () => clearTimeout(timer);
     },
+    answers: () => link.isReady(),
+    monotonicMs,
     onFailure: () => undefined,
   });
   metrics.watch({

@@ -83,12 +83,22 @@ describe('a pattern of names', () => {
 });
 
 describe('a path into an event', () => {
-  const event = JSON.parse('{"userId":"ann","a":{"b":[{"c":"deep"},7],"__proto__":{"d":"own"}},"text":"abc"}');
+  const event = JSON.parse(
+    '{"userId":"ann","a":{"b":[{"c":"deep"},7],"__proto__":{"d":"own"}},"text":"abc","m":[[],["inner"]]}',
+  );
 
   test.each([
     ['userId', 'ann'],
     ['a.b.0.c', 'deep'],
     ['a.b.1', 7],
+    ['$.userId', 'ann'],
+    ['$.a.b[0].c', 'deep'],
+    ['a.b[0].c', 'deep'],
+    ['a.b[1]', 7],
+    ['a.b[2]', undefined],
+    ['m[1][0]', 'inner'],
+    ['m[1].0', 'inner'],
+    ['$', undefined],
     ['a.__proto__.d', 'own'],
     ['a.b.2', undefined],
     ['a.b.length.x', undefined],
@@ -138,10 +148,51 @@ describe('a signature of Segment', () => {
     );
   });
 
-  test('of one event or a batch is right over all of it, and over nothing less', () => {
-    expect(check('{"batch":[{"a":1}]}', sign('{"batch":[{"a":1}]}'))).toBe(true);
-    expect(check('{"batch":[{"a":1}]}', sign('{"a":1}'))).toBe(false);
+  test('of a batch is right over the bytes of its first event too, whatever stands around it', () => {
+    const blank = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 });
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom('a"],[{', '\\', { '}': ']"\\' }, { batch: [1] }, '"batch":['),
+    );
+    const written = fc
+      .tuple(value, fc.constantFrom(undefined, 1))
+      .map(([one, indent]) => JSON.stringify(one, null, indent));
+    const others = fc.array(fc.tuple(fc.string(), written), { maxLength: 3 });
+    const events = fc.array(written, { minLength: 1, maxLength: 3 });
+    const name = fc.constantFrom('"batch"', '"\\u0062atch"');
+    fc.assert(
+      fc.property(others, events, others, name, blank, (before, elements, after, batch, space) => {
+        const member = ([key, text]: [string, string]) =>
+          `${space}${JSON.stringify(key)}${space}:${space}${text}${space}`;
+        const list = `[${elements.map((element) => `${space}${element}${space}`).join(',')}]`;
+        const rest = after.filter(([key]) => key !== 'batch').map(member);
+        const members = [...before.map(member), `${space}${batch}${space}:${space}${list}${space}`, ...rest];
+        const text = `${space}{${members.join(',')}}${space}`;
+        expect(check(text, sign(elements[0]!))).toBe(true);
+        expect(check(text, sign(JSON.stringify(JSON.parse(elements[0]!))))).toBe(true);
+        expect(check(text, sign(text))).toBe(true);
+        expect(check(text, sign(`${elements[0]} `))).toBe(false);
+      }),
+    );
+  });
+
+  test('of a batch that is there twice is right over the first event of the one that is read', () => {
+    const text = '{"batch":[{"a":1}],"batch":[{"a":2}]}';
+    expect([check(text, sign('{"a":1}')), check(text, sign('{"a":2}'))]).toEqual([false, true]);
+  });
+
+  test('of one event is right over all of it, and over nothing less', () => {
     expect(check('{ "a":1}', sign('{"a":1}'))).toBe(false);
+    expect(check('{"a":[{"b":1}]}', sign('{"b":1}'))).toBe(false);
+    for (const empty of ['{"batch":[]}', '{"batch":7}', '{"batch":{"a":1}}']) {
+      expect([check(empty, sign('')), check(empty, sign(empty))]).toEqual([false, true]);
+    }
+  });
+
+  test('of a body that is no JSON is right over all of it', () => {
+    const signs = (signature: string) =>
+      isSignedBySegment('secret', signature, Buffer.from('[{"a":1},{oops'), undefined);
+    expect([signs(sign('[{"a":1},{oops')), signs(sign('{"a":1}'))]).toEqual([true, false]);
   });
 
   test('is compared with the value of a header as a whole', () => {

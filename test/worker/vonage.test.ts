@@ -120,12 +120,17 @@ describe('an SMS', () => {
     ['447700900000', '447700900000'],
     ['00447700900000', '447700900000'],
     ['+1 (415) 555-01.00', '14155550100'],
+    ['+29012', '29012'],
+    ['7', '7'],
+    ['+0123456789', '0123456789'],
+    ['00', '00'],
+    ['123456789012345', '123456789012345'],
   ])('to the number %s goes to %s', async (number, to) => {
     await deliver({ to: { phone_number: number } });
     expect(vonage.requests[0]!.fields.to).toBe(to);
   });
 
-  test.each(['call me', '12', '+0123456789', '1234567890123456', '٤٤٧٧٠٠٩٠٠٠٠٠', '+44 7700 900000 ext 5'])(
+  test.each(['call me', '+', '()', '1234567890123456', '٤٤٧٧٠٠٩٠٠٠٠٠', '+44 7700 900000 ext 5'])(
     'to %j is not asked for, and says why',
     async (number) => {
       expect(await deliver({ to: { phone_number: number } })).toMatchObject({
@@ -137,15 +142,19 @@ describe('an SMS', () => {
   );
 
   test("goes to the number in the user's profile when the recipient names none", async () => {
-    const asked: string[] = [];
-    const phoneOf = async (userId: string) => {
-      asked.push(userId);
+    const asked: [string, string | null][] = [];
+    const phoneOf = async (userId: string, accountId: string | null) => {
+      asked.push([userId, accountId]);
       return '+447700900001';
     };
     await deliver({ to: { user_id: 'ann', phone_number: null } }, { phoneOf });
     await deliver({}, { phoneOf });
     expect(vonage.requests.map(({ fields }) => fields.to)).toEqual(['447700900001', '447700900000']);
-    expect(asked).toEqual(['ann']);
+    await deliver({ to: { user_id: 'ann' }, accountId: 'acme' }, { phoneOf });
+    expect(asked).toEqual([
+      ['ann', null],
+      ['ann', 'acme'],
+    ]);
   });
 
   test('without a number anywhere says so', async () => {
@@ -223,6 +232,33 @@ describe('a long text of several parts', () => {
       });
     },
   );
+
+  test.each([...VONAGE_CODES.values()])(
+    'refused in part with $code, $name, stops the provider if that is about the account, wherever it stands',
+    async ({ code, kind, name, meaning, whatToDo }) => {
+      const error = `Vonage refused it with ${code}, ${name}: ${meaning} ${whatToDo}`;
+      const stopped = kind === 'account' ? { error, code: { code, meaning, whatToDo } } : undefined;
+      const refused = { status: code };
+      for (const parts of [
+        [taken(), refused],
+        [refused, taken()],
+        [{ status: '1' }, taken(), refused],
+      ]) {
+        const outcome = await outcomeOf(parts);
+        expect([outcome.kind, (outcome as { stopped?: object }).stopped]).toEqual(['failed', stopped]);
+      }
+    },
+  );
+
+  test.each(['1', '5', '10', '77'])('refused in part with %s is not said to be tried again', async (status) => {
+    const outcome = await outcomeOf([taken(), { status }]);
+    const { error, code } = outcome as Extract<DeliveryOutcome, { kind: 'failed' }>;
+    for (const words of [error, code!.whatToDo]) {
+      expect(words).not.toContain('tried again');
+      expect(words).toContain('POST /messages/{id}/retry');
+    }
+    expect(await outcomeOf([{ status }])).toMatchObject({ kind: 'retry', code: { code: status } });
+  });
 });
 
 describe('an answer that is not of the SMS API', () => {

@@ -213,6 +213,13 @@ describe('what is sent', () => {
     });
   });
 
+  test('a secret without its whsec_ signs as the same one with it', async () => {
+    const { url, requests } = await receiver(ok);
+    await providerFor(url, { secret: SECRET.replace('whsec_', '') }).deliver(delivery(), never);
+    const [{ body, headers }] = requests as [Arrived];
+    expect(new Webhook(SECRET).verify(body, headers)).toEqual(JSON.parse(body));
+  });
+
   test('with a secret, the library of Standard Webhooks verifies the body as it came, and only with that secret', async () => {
     const { url, requests } = await receiver(ok);
     await providerFor(url, { secret: SECRET }).deliver(delivery({ content: 'Grüße 👋 \ud800' }), never);

@@ -12,12 +12,12 @@ import {
   readBody,
   readEvent,
 } from '../../inbound/events';
-import { ACCOUNT_PATH, MAPPINGS_MAX, type Mapping, RECIPIENT_PATH } from '../../inbound/mapping';
+import { ACCOUNT_PATH, MAPPINGS_MAX, type Mapping, RECIPIENT_PATH, stepsOf } from '../../inbound/mapping';
 import type { Mappings } from '../../inbound/mappings';
-import { hasProof, isSignedBySegment, type ProofHeader, SEGMENT_SIGNATURE } from '../../inbound/signature';
+import { hasProof, isSignature, isSignedBySegment, type ProofHeader, SEGMENT_SIGNATURE } from '../../inbound/signature';
 import { identifierSchema } from '../../limits/identifier';
 import type { Metrics } from '../../metrics/metrics';
-import { type Call, type Reply, type Route, route } from '../contract';
+import { type Call, type Proof, type Reply, type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { type InputError, invalidInput, problem, withHeaders } from '../problem';
 
@@ -41,9 +41,9 @@ export interface InboundServices {
   metrics: Pick<Metrics, 'inboundEvent'>;
 }
 
-/** A path of names: `properties.order.customer`. */
-const pathSchema = identifierSchema.refine((path) => path.split('.').every((name) => name !== ''), {
-  error: 'must be names with dots between them, such as properties.customer_id',
+/** A path of names: `properties.order.customer`. What JSONPath has beyond that would lead nowhere in every event. */
+const pathSchema = identifierSchema.refine((path) => stepsOf(path).every((step) => /^[^[\]]+$/.test(step)), {
+  error: 'must be names with dots between them, such as properties.customer_id or properties.buyers[0].id',
 });
 
 const mappingSchema = z.strictObject({
@@ -136,6 +136,7 @@ function sourceRoutes(source: InboundSource, services: InboundServices): Route[]
     body: eventsSchema,
     bodyMaxBytes: BODY_MAX_BYTES,
     bodyInAnyForm: true,
+    refuseUnproven: (proof: Proof) => refuseUnproven(source, services.inbound, proof),
     replies: {
       202: {
         description:
@@ -175,8 +176,6 @@ async function answer(
   call: Call,
   pathType: EventType | null,
 ): Promise<Reply> {
-  const unproven = refuseUnproven(source, inbound, call);
-  if (unproven !== null) return unproven;
   const read = readBody(call.body);
   if (read.kind === 'refused') return invalidInput([{ path: read.path, message: read.message }]);
   const given = read.kind === 'one' ? [read.event] : read.events;
@@ -217,15 +216,19 @@ async function answer(
   return { status: 202, body: { accepted: done.length, errors } };
 }
 
-/** Refuses a call without the proof that was agreed on. */
+/**
+ * Refuses a call without the proof that was agreed on. Of a body that was not read nobody can say who has signed it: it is
+ * refused for that, if it has a signature at all.
+ */
 function refuseUnproven(
   source: InboundSource,
   { segmentSecret, rudderstackHeader }: InboundServices['inbound'],
-  { bytes, body, header }: Call,
+  { bytes, body, header }: Proof,
 ): Reply | null {
   if (source === 'segment') {
     if (segmentSecret === null) return null;
-    if (isSignedBySegment(segmentSecret, header(SEGMENT_SIGNATURE), bytes, body)) return null;
+    const signature = header(SEGMENT_SIGNATURE);
+    if (bytes === null ? isSignature(signature) : isSignedBySegment(segmentSecret, signature, bytes, body)) return null;
     return unauthorized(
       SEGMENT_SIGNATURE,
       `The ${SEGMENT_SIGNATURE} is missing or wrong: it must be the HMAC-SHA1 of the body, in hex, under the shared secret.`,

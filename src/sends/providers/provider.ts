@@ -43,13 +43,17 @@ export type DeliveryOutcome =
       retryAfterMs: number | null;
       code?: ProviderCode;
     }
-  /** It never will. With `partly`, some of it was sent all the same: what it counted is not given back. */
+  /**
+   * It never will. With `partly`, some of it was sent all the same: what it counted is not given back. With `stopped`, no
+   * other message would go either: the provider is stopped for a while.
+   */
   | {
       kind: 'failed';
       error: string;
       response: ProviderResponse | null;
       code?: ProviderCode;
       partly?: { reference: string | null; receipts: readonly string[] };
+      stopped?: { error: string; code: ProviderCode };
     }
   /** No message would go: the provider is stopped for a while, and this was no try. */
   | { kind: 'stopped'; error: string; response: ProviderResponse | null; code: ProviderCode };

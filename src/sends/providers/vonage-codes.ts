@@ -17,7 +17,8 @@ export interface VonageCode extends ProviderCode {
 
 type Row = [kind: VonageCodeKind, name: string, meaning: string, whatToDo: string];
 
-const WAITS = 'Nothing: it is tried again.';
+const WAITS = 'Nothing while it is tried again.';
+const RESEND = 'To send all of it again: POST /messages/{id}/retry.';
 const CHECK_NUMBER = "Check the recipient's number, or stop sending to it.";
 
 /** https://developer.vonage.com/en/messaging/sms/guides/troubleshooting-sms#sms-api-error-codes */
@@ -135,6 +136,12 @@ export function vonageCode(status: string): VonageCode {
       whatToDo: 'Look it up in the documentation of Vonage.',
     }
   );
+}
+
+/** The same of a message of which other parts were taken: it is not tried again, also where it would be otherwise. */
+export function vonageCodeOfPart(status: string): VonageCode {
+  const code = vonageCode(status);
+  return code.kind === 'retry' ? { ...code, whatToDo: `${RESEND} ${code.whatToDo.replace(`${WAITS} `, '')}` } : code;
 }
 
 type ReceiptRow = [name: string, meaning: string, whatToDo: string];

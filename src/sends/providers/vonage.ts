@@ -1,7 +1,7 @@
 import { isGsm7 } from './gsm7';
 import { createHttpCaller, type HttpAnswer, keptBody, retryAfterMs } from './http-caller';
 import type { DeliveryOutcome, JsonObject, Provider, ProviderCode } from './provider';
-import { type VonageCode, vonageCode } from './vonage-codes';
+import { type VonageCode, vonageCode, vonageCodeOfPart } from './vonage-codes';
 
 /** Where Vonage's SMS API is below its address. */
 const SEND_PATH = '/sms/json';
@@ -27,7 +27,8 @@ const ABOUT_THE_MESSAGE = new Set([400, 413, 414, 422, 431]);
  * @param url of http or https, of the API: `/sms/json` is added to it
  * @param from the number or name that messages come from
  * @param timeoutMs how long one attempt may take, from looking up the name to the end of the body
- * @param phoneOf the number in a user's profile, or null; asked when the recipient names none
+ * @param phoneOf the number in the profile of a user, in an account where the message is for one, or null; asked when the
+ *   recipient names none
  * @param nowMs the time of day, in milliseconds since 1970
  * @param ca as of `createHttpCaller`
  */
@@ -37,7 +38,7 @@ export function createVonageProvider(deps: {
   apiSecret: string;
   from: string;
   timeoutMs: number;
-  phoneOf: (userId: string) => Promise<string | null>;
+  phoneOf: (userId: string, accountId: string | null) => Promise<string | null>;
   nowMs: () => number;
   ca?: string;
 }): Provider {
@@ -50,7 +51,7 @@ export function createVonageProvider(deps: {
     async deliver(delivery, signal) {
       const text = textOf(delivery.content);
       if (text === null) return failed('The message has no text. Give it one, in content.body.');
-      const given = delivery.to.phone_number || (await phoneOf(delivery.userId));
+      const given = delivery.to.phone_number || (await phoneOf(delivery.userId, delivery.accountId));
       if (!given) {
         return failed(
           `There is no number to send to. Give the recipient a phone_number, or set it in the profile of ${delivery.userId}.`,
@@ -107,11 +108,14 @@ function textOf(content: unknown): string | null {
   return (text as string | undefined) ?? null;
 }
 
-/** A number as Vonage takes it: the country code and on, digits only. Null when it cannot be one (E.164 has 7 to 15). */
+/**
+ * A number as Vonage takes it: the country code and on, digits only. Null when it cannot be one: E.164 has 15 at most. What
+ * numbers there are below that differs between countries and changes, so it is for Vonage to say.
+ */
 function digitsOf(number: unknown): string | null {
   if (typeof number !== 'string') return null;
-  const digits = number.replace(/[\s().\-/]/g, '').replace(/^(\+|00)/, '');
-  return /^[1-9]\d{6,14}$/.test(digits) ? digits : null;
+  const digits = number.replace(/[\s().\-/]/g, '').replace(/^(\+|00)(?=\d)/, '');
+  return /^\d{1,15}$/.test(digits) ? digits : null;
 }
 
 /** One part of a message, as Vonage answers for it. */
@@ -156,16 +160,20 @@ function outcomeOf(url: URL, answer: HttpAnswer): DeliveryOutcome {
   const reference = ids.length === 0 ? null : ids.join(',');
   if (accepted.length === parts.length) return { kind: 'sent', reference, response, receipts: ids };
 
+  const codeOf = accepted.length === 0 ? vonageCode : vonageCodeOfPart;
   const [refused] = parts
     .filter(({ status }) => status !== '0')
-    .map((part) => ({ part, code: vonageCode(part.status) }))
+    .map((part) => ({ part, code: codeOf(part.status) }))
     .sort((one, other) => WEIGHT[one.code.kind] - WEIGHT[other.code.kind]);
   const code = refused!.code;
   const error = wordsOf(code, refused!.part.errorText);
   if (accepted.length > 0) {
-    // To send it again would send those parts twice.
+    // To send it again would send those parts twice. Trouble of the account is that of every other message all the same.
     const words = `${accepted.length} of ${parts.length} parts were accepted, so it is not sent again: ${error}`;
-    return { kind: 'failed', error: words, response, code: shown(code), partly: { reference, receipts: ids } };
+    return {
+      ...{ kind: 'failed', error: words, response, code: shown(code), partly: { reference, receipts: ids } },
+      ...(code.kind === 'account' ? { stopped: { error, code: shown(code) } } : {}),
+    };
   }
   switch (code.kind) {
     case 'retry':

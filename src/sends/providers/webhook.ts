@@ -14,7 +14,7 @@ const SAYING_CHARACTERS = 200;
 export interface WebhookTargetDeps {
   /** Of http or https. Its user and password, if it has them, are sent as basic authentication. */
   url: URL;
-  /** `whsec_` and base64; null: nothing is signed. */
+  /** In base64, with `whsec_` before it or without; null: nothing is signed. */
   secret: string | null;
   /** How long one attempt may take, from looking up the name to the end of the body. */
   timeoutMs: number;

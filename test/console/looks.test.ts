@@ -1,16 +1,13 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import { openConsole, startBrowser } from '../support/browser';
+import { openConsole, seriousFaults, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
 import { type Receiver, SECRET, startReceiver } from '../support/receivers';
 import { type RedisServer, startRedis } from '../support/redis';
 import { endAllSendgates } from '../support/sendgate';
 
 jest.setTimeout(180_000);
-
-const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Where pictures of every view go; without it they are looked at by axe alone. Those of the docs are in docs/images/. */
 const IMAGES = process.env.SENDGATE_TEST_IMAGES;
@@ -127,15 +124,6 @@ const VIEWS: Record<string, View> = {
     },
   },
 };
-
-/** What is wrong with a page by the rules of accessibility, where that is serious. */
-async function seriousFaults(page: Page): Promise<string[]> {
-  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
-  const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-}
 
 describe.each([
   ['wide', 1_440, 900],

@@ -32,6 +32,8 @@ export interface FeedTableProps<Item> {
   openIdOf?: (item: Item) => string;
   /** Told which entries are in view. */
   onView?: (items: Item[]) => void;
+  /** Told whether the newest is. */
+  onTop?: (isAtTop: boolean) => void;
 }
 
 const ROW_PX = 38;
@@ -44,7 +46,7 @@ const LEAST_REM = 8;
 
 /** A list without end in a table of which only what is in view is in the page. */
 export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
-  const { feed, idOf, label, emptyWords, endWords, open, openId, openIdOf = idOf, onView } = props;
+  const { feed, idOf, label, emptyWords, endWords, open, openId, openIdOf = idOf, onView, onTop } = props;
   const { items, news } = feed;
   // Of the window something beside it may have its part
   const { ref, width } = useElementSize<HTMLDivElement>();
@@ -54,6 +56,7 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   const { rows, inView } = table;
   const lastIndex = inView.at(-1)?.index ?? -1;
   const firstIndex = inView[0]?.index ?? 0;
+  const isAtTop = (table.virtualizer.range?.startIndex ?? 0) === 0;
 
   const { fetchOlder } = feed;
   // After each page it is looked again, as one may be short
@@ -64,6 +67,9 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   useEffect(() => {
     onView?.(items.slice(firstIndex, lastIndex + 1));
   }, [firstIndex, lastIndex, items]);
+  useEffect(() => {
+    onTop?.(isAtTop);
+  }, [isAtTop, onTop]);
 
   if (feed.isPending || (feed.error !== null && items.length === 0)) {
     return (
@@ -79,7 +85,7 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   return (
     <div className="feed" ref={ref}>
       <Text className="sr-only" role="status">
-        {news.count === 0 ? '' : newsWords(news)}
+        {news.count === 0 ? '' : `New entries above: ${countWords(news)}`}
       </Text>
       {news.count > 0 && (
         <Button
@@ -92,7 +98,7 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
             table.scroll.current?.scrollTo({ top: 0 });
           }}
         >
-          {newsWords(news)}
+          {countWords(news)} new
         </Button>
       )}
       {feed.error !== null && (
@@ -132,8 +138,8 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   );
 }
 
-function newsWords({ count, more }: { count: number; more: boolean }): string {
-  return `${count.toLocaleString()}${more ? '+' : ''} new`;
+function countWords({ count, more }: { count: number; more: boolean }): string {
+  return `${count.toLocaleString()}${more ? '+' : ''}`;
 }
 
 /** Those that there is room for: of those that can be left out the last goes first, and then all are made narrower. */

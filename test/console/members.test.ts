@@ -40,6 +40,9 @@ test('a member is added, found from both sides, given another profile, and remov
   await form.getByRole('button', { name: 'Add' }).click();
   await form.waitFor({ state: 'hidden' });
   expect(await profileOf('ann', 'acme')).toEqual({ email: 'ann@example.com' });
+  // The new member is shown, wherever one was.
+  await row(page, 'acme').waitFor();
+  expect(new URL(page.url()).hash).toBe('#/members?user=ann');
 
   for (const [path, other] of [
     ['/members?user=ann', 'acme'],

@@ -33,6 +33,13 @@ export function MembersView() {
   const place = JSON.stringify([user, account]);
   const [addsAt, setAddsAt] = useState<string | null>(null);
   const add = () => setAddsAt(place);
+  /** Leads to where a new member is shown, unless that is here. */
+  function showAdded(userId: string, accountId: string): void {
+    const isList = user !== undefined || account !== undefined;
+    if (isList && (user ?? userId) === userId && (account ?? accountId) === accountId) return;
+    // The form that it was written in has nothing to lose
+    void navigate({ search: { user: userId }, ignoreBlocker: true });
+  }
   return (
     <div className="page-fill">
       <div className="page-head">
@@ -72,7 +79,9 @@ export function MembersView() {
       ) : (
         <KnownAccounts />
       )}
-      {addsAt === place && <AddMember user={user} account={account} onClose={() => setAddsAt(null)} />}
+      {addsAt === place && (
+        <AddMember user={user} account={account} onAdded={showAdded} onClose={() => setAddsAt(null)} />
+      )}
     </div>
   );
 }

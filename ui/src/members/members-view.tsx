@@ -7,6 +7,7 @@ import { fetchAccountsOf, fetchUsersOf, type Membership } from '../api/members';
 import { type FeedColumn, FeedTable } from '../feed/feed-table';
 import { useMay } from '../frame/session';
 import { useUnsaved } from '../frame/unsaved';
+import { useEscape } from '../frame/use-escape';
 import { anchorWords } from '../settings/calendar';
 import { FilterField } from '../show/filter-field';
 import { Foreign } from '../show/foreign';
@@ -196,8 +197,9 @@ function MembershipTable({
 }) {
   const [opened, setOpened] = useState<Membership | null>(null);
   const [isDirty, setDirty] = useState(false);
-  const { leave, isAsking, question } = useUnsaved(isDirty);
+  const { leave, question } = useUnsaved(isDirty);
   const close = useCallback(() => setOpened(null), []);
+  const drawer = useEscape(opened === null ? null : () => leave(close));
   return (
     <>
       <FeedTable
@@ -211,7 +213,8 @@ function MembershipTable({
       <Drawer
         opened={opened !== null}
         onClose={() => leave(close)}
-        closeOnEscape={!isAsking}
+        closeOnEscape={false}
+        ref={drawer}
         position="right"
         size="32rem"
         title="Membership"

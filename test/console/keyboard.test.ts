@@ -166,3 +166,30 @@ test('Escape in the form of a limit closes a list that is open in it, and then a
   expect(await page.getByLabel('At most').inputValue()).toBe('8');
   expect(faults).toEqual([]);
 });
+
+test('who stays on a form that is not saved has its address again, however it was left', async () => {
+  const { page, faults } = await open('/overview');
+  await page.getByRole('link', { name: 'Limits' }).click();
+  await page.locator('tr[data-id="user-hour"]').getByRole('button', { name: 'user-hour' }).click();
+  await page.getByLabel('At most').fill('8');
+  const address = page.url();
+  const question = page.getByRole('dialog', { name: 'Leave without saving?' });
+  for (const leave of [
+    // As one who writes into the address does.
+    () => page.evaluate(() => window.location.assign('#/audit')),
+    () => page.evaluate(() => window.history.back()),
+    () => page.evaluate(() => window.location.assign('#/members')),
+  ]) {
+    await leave();
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForURL(address);
+    expect(await page.getByLabel('At most').inputValue()).toBe('8');
+  }
+  await page.evaluate(() => window.location.assign('#/audit'));
+  await question.getByRole('button', { name: 'Leave it' }).click();
+  await page.getByRole('heading', { name: 'Audit trail', level: 1 }).waitFor();
+  expect(new URL(page.url()).hash).toBe('#/audit');
+  await page.goBack();
+  await page.getByRole('heading', { name: 'Limits', level: 1 }).waitFor();
+  expect(faults).toEqual([]);
+});

@@ -137,6 +137,11 @@ function cookieToken({ headers, method }: AuthenticatedRequest): string | Reply 
   return problem(403, 'Forbidden', `${rule} have the header X-Sendgate-Console.`);
 }
 
+/** Whether a request says nothing of who calls. */
+export function bringsNoKey({ headers }: Pick<AuthenticatedRequest, 'headers'>): boolean {
+  return headers.authorization === undefined && sessionKey(headers.cookie) === null;
+}
+
 /** Node keeps the first of several headers. Something in front may have looked at another one, so none is believed. */
 function hasSeveralKeys({ rawHeaders }: AuthenticatedRequest): boolean {
   let count = 0;

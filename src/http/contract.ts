@@ -68,6 +68,8 @@ export interface Route {
    * other way round.
    */
   role: Role | 'any' | null;
+  /** Of an `any` route: whether who brings no key at all may call it too, with no roles. A wrong one is refused. */
+  acceptsNobody?: boolean;
   params?: z.ZodType;
   query?: z.ZodType;
   /** A schema that takes undefined makes the body optional. */

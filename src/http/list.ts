@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { identifierProblem } from '../limits/identifier';
+import { identifierProblem, identifierSchema } from '../limits/identifier';
 import type { Page } from '../membership/paging';
 import type { Reply } from './contract';
 import { decodeCursor, encodeCursor } from './cursor';
@@ -17,6 +17,11 @@ export const listQueryFields = {
     .describe('Where to go on: the cursor of the page before.')
     .meta({ type: 'string' }),
 };
+
+/** An id that a list is narrowed by. */
+export function filterSchema(description: string) {
+  return z.preprocess(emptyIsAbsent, identifierSchema.optional()).describe(description).meta({ type: 'string' });
+}
 
 /** What a page of such a list holds. */
 export function listSchema(item: z.ZodType) {

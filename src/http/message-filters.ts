@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { identifierProblem, identifierSchema } from '../limits/identifier';
+import { identifierProblem } from '../limits/identifier';
 import { instantSchema } from '../limits/limit';
 import { MESSAGE_STATUSES, type MessageFilter } from '../log/messages';
-import { emptyIsAbsent, listQueryFields } from './list';
+import { emptyIsAbsent, filterSchema, listQueryFields } from './list';
 
 /** What Courier knows besides, and no message here ever is: asked for, there are none. */
 const FOREIGN_STATUSES = ['CLICKED', 'DIGESTED', 'OPENED', 'ROUTED', 'SIMULATED', 'UNROUTABLE'] as const;
@@ -38,11 +38,6 @@ const statusSchema = partsSchema
   })
   .transform((statuses) => statuses && MESSAGE_STATUSES.filter((status) => statuses.includes(status)))
   .describe('Only messages of these statuses, with commas or several times.');
-
-/** One id. */
-export function filterSchema(description: string) {
-  return z.preprocess(emptyIsAbsent, identifierSchema.optional()).describe(description).meta({ type: 'string' });
-}
 
 /** Some ids. */
 function listFilterSchema(description: string) {

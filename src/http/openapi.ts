@@ -195,12 +195,14 @@ function webhooks(components: Components): Json {
 }
 
 function operation(route: Route, operationId: string, components: Components): Json {
-  const { tag, summary, description, role, body, bodyForms, bodyExample } = route;
+  const { tag, summary, description, role, acceptsNobody, body, bodyForms, bodyExample } = route;
   const needs =
     role === null
       ? 'Needs no API key.'
       : role === 'any'
-        ? 'Needs a key, of whatever role.'
+        ? acceptsNobody
+          ? 'Needs no API key.'
+          : 'Needs a key, of whatever role.'
         : `Needs a key with the role \`${role}\`${role === 'admin' ? '' : ' or `admin`'}.`;
   const parameters = [...parametersOf('path', route.params), ...parametersOf('query', route.query)];
   return {
@@ -208,7 +210,7 @@ function operation(route: Route, operationId: string, components: Components): J
     tags: [tag],
     summary,
     description: description === undefined ? needs : `${description}\n\n${needs}`,
-    ...(role === null ? { security: [] } : {}),
+    ...(role === null ? { security: [] } : acceptsNobody ? { security: [{ apiKey: [] }, {}] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}

@@ -3,7 +3,7 @@ import type { Caller } from '../access/key-ring';
 import type { Metrics, RouteMeter } from '../metrics/metrics';
 import type { Actor } from '../store/actor';
 import { redisFailureReason } from '../store/failure';
-import type { Authenticate } from './auth';
+import { type Authenticate, bringsNoKey } from './auth';
 import { BODY_MAX_BYTES, type Body, readJsonBody } from './body';
 import type { Call, Reply, Role, Route } from './contract';
 import { type InputError, invalidInput, problem, withHeaders } from './problem';
@@ -129,7 +129,10 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   function admit(exchange: Exchange, role: Role | 'any', caller: Caller | Reply): void {
     if ('status' in caller) {
-      send(exchange, caller);
+      const { route } = exchange.endpoint;
+      const isNobody = caller.status === 401 && bringsNoKey(exchange.request);
+      if (isNobody && route.acceptsNobody === true) read(exchange);
+      else send(exchange, caller);
       return;
     }
     exchange.actor = caller.actor;

@@ -203,3 +203,35 @@ describe.each(Object.entries(KINDS))('the %s', (_name, kind) => {
     await opened.close();
   });
 });
+
+test('the audit trail asks for nothing once its end has been reached, until its top is in view again', async () => {
+  const { fill, add, endWords } = KINDS['audit trail']!;
+  await fill(250);
+  const opened = await openConsole(browser, server.url, '/audit', { key: CONSOLE_KEY });
+  const { page } = opened;
+  await page.locator('tr[data-index]').first().waitFor();
+  const { rows } = await scrollThrough(page, endWords);
+  expect(rows.length).toBe(250);
+
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (new URL(request.url()).pathname === '/audit-events') asked.push(request.url());
+  });
+  await add(0);
+  // Meanwhile others are asked for again and again: at least 5 seconds go by.
+  for (let times = 0; times < 2; times += 1) {
+    await page.waitForResponse((response) => new URL(response.url()).pathname === '/readyz');
+  }
+  expect(asked).toEqual([]);
+
+  await page.locator('.feed-scroll').evaluate((scroll) => scroll.scrollTo({ top: 0 }));
+  const news = page.getByText(/^1 new$/);
+  await news.waitFor();
+  // It is said once, and in other words to those who do not see it.
+  expect(await page.getByText('1 new').count()).toBe(1);
+  await page.getByText('New entries above: 1').waitFor({ state: 'attached' });
+  await news.click();
+  await page.locator('tr[data-index="0"]').getByText('later-0').first().waitFor();
+  expect(opened.faults).toEqual([]);
+  await opened.close();
+});

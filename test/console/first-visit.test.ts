@@ -49,6 +49,41 @@ test.each([
   },
 );
 
+test('who comes for the first time and looks at every view finds nothing written down as an error by the browser', async () => {
+  const empty = await startConsoleServer();
+  const opened = await openConsole(browser, empty.url, '');
+  const { page } = opened;
+  const errors: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(`${message.text()} ${message.location().url}`);
+  });
+  const refused: string[] = [];
+  page.on('response', (response) => {
+    if (response.status() >= 400) refused.push(`${response.status()} ${response.url()}`);
+  });
+  // Now that it is listened to.
+  await page.reload();
+  await page.getByLabel('API key').fill(CONSOLE_KEY);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  for (const view of ['Overview', 'Logs', 'Limits', 'Usage', 'Members', 'Alerts', 'Audit trail', 'Settings']) {
+    await page.getByRole('navigation').getByRole('link', { name: view }).click();
+    await page.getByRole('heading', { name: view, level: 1 }).waitFor();
+    await page.waitForLoadState('networkidle');
+  }
+  // An account that has no settings, and a user who is in none yet.
+  await page.goto('/#/members?account=acme');
+  await page.getByText('Nobody is in this account.').waitFor();
+  await page.getByRole('button', { name: 'Give it settings' }).waitFor();
+  await page.getByRole('button', { name: 'Add a member' }).click();
+  const form = page.getByRole('dialog', { name: 'Add a user to an account' });
+  await form.getByLabel('User').fill('ann');
+  await page.waitForResponse((response) => response.url().includes('/users/ann/accounts'));
+  await form.getByRole('button', { name: 'Add' }).click();
+  await page.locator('tr[data-index]').getByText('ann').waitFor();
+  expect({ errors, refused, faults: opened.faults }).toEqual({ errors: [], refused: [], faults: [] });
+  await opened.close();
+});
+
 test('the page comes under a policy that lets nothing in from elsewhere and runs nothing that is written in it', async () => {
   const nonces = new Set<string>();
   for (let time = 0; time < 2; time += 1) {

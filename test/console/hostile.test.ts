@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core';
-import { openConsole, startBrowser } from '../support/browser';
+import { openConsole, seriousFaults, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
 import { endAllSendgates } from '../support/sendgate';
 
@@ -16,6 +16,7 @@ const HOSTILE = {
   'as long as it may be, in wide letters': '漢'.repeat(256),
   'an address': 'javascript:alert(1)',
   'steps in a path': '../../settings?x=1#/audit',
+  'nothing but blanks': '   ',
 };
 
 let browser: Browser;
@@ -65,7 +66,10 @@ async function expectOnlyText(page: Page): Promise<void> {
 
 /** A text as it is shown: what shows nothing is shown as what it is. */
 const shown = (text: string) =>
-  text.replace(/[\u200b\u202e]/g, (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`);
+  text.replace(
+    text.trim() === '' ? / /g : /[\u200b\u202e]/g,
+    (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`,
+  );
 
 test.each(Object.entries(HOSTILE))('%s is shown as text in every view', async (_what, text) => {
   const part = encodeURIComponent(text);
@@ -79,6 +83,12 @@ test.each(Object.entries(HOSTILE))('%s is shown as text in every view', async (_
     await row.getByRole('button').click();
     await page.getByTestId('why').waitFor();
     await page.getByRole('button', { name: 'Show the raw record' }).click();
+    // What can be done with a long id is beside it, and not beyond the side.
+    const side = (await page.locator('[aria-label="Message"]').last().boundingBox())!;
+    for (const button of await page.getByRole('button', { name: /^Only messages / }).all()) {
+      const { x, width: px } = (await button.boundingBox())!;
+      expect([x >= side.x, x + px <= side.x + side.width]).toEqual([true, true]);
+    }
     await expectOnlyText(page);
 
     for (const [path, waits] of [
@@ -98,4 +108,27 @@ test.each(Object.entries(HOSTILE))('%s is shown as text in every view', async (_
     expect(opened.faults).toEqual([]);
     await opened.close();
   }
+});
+
+test('what has an id of blanks can be told by its name, also by who does not see it', async () => {
+  const text = HOSTILE['nothing but blanks'];
+  const part = encodeURIComponent(text);
+  const opened = await openConsole(browser, server.url, '/overview', { key: CONSOLE_KEY });
+  const { page } = opened;
+  for (const [path, kind] of [
+    ['/overview', 'link'],
+    ['/members', 'button'],
+    [`/members?user=${part}`, 'button'],
+    [`/members?account=${part}`, 'button'],
+    ['/usage', 'link'],
+  ] as const) {
+    await page.goto(`/#${path}`);
+    await page
+      .getByRole(kind, { name: shown(text) })
+      .first()
+      .waitFor();
+    expect({ path, faults: await seriousFaults(page) }).toEqual({ path, faults: [] });
+  }
+  expect(opened.faults).toEqual([]);
+  await opened.close();
 });

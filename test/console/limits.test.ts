@@ -96,6 +96,22 @@ test('what is wrong is said beside its field, before anything is sent and after,
   await row(page, 'user-twin').waitFor();
 });
 
+test.each(['1.5', '-3', '1e3', '1,5', '9999999999999'])(
+  'a maximum of %s is kept as it is typed, refused beside its field, and made no other',
+  async (typed) => {
+    const { page, faults } = await open('/limits?add=new');
+    await page.getByLabel('Id', { exact: true }).fill('user-odd');
+    await page.getByLabel('At most').pressSequentially(typed);
+    await button(page, 'Create').click();
+    await form(page)
+      .getByText(/^must be (?:a whole number in digits alone|at most 1,000,000,000,000)/)
+      .waitFor();
+    expect(await page.getByLabel('At most').inputValue()).toBe(typed);
+    expect(await ids()).not.toContain('user-odd');
+    expect(faults).toEqual([]);
+  },
+);
+
 test('a limit is changed, to shadow mode, deferral and for a time; and leaving without saving is asked about', async () => {
   const { page, faults } = await open('/limits');
   await row(page, 'user-daily').getByRole('button', { name: 'user-daily' }).click();

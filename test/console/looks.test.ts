@@ -1,16 +1,14 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
-import { openConsole, startBrowser } from '../support/browser';
+import { openConsole, seriousFaults, startBrowser } from '../support/browser';
 import { CONSOLE_KEY, type ConsoleServer, startConsoleServer } from '../support/console';
 import { type Receiver, SECRET, startReceiver } from '../support/receivers';
 import { type RedisServer, startRedis } from '../support/redis';
 import { endAllSendgates } from '../support/sendgate';
+import { until } from '../support/sends';
 
 jest.setTimeout(180_000);
-
-const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Where pictures of every view go; without it they are looked at by axe alone. Those of the docs are in docs/images/. */
 const IMAGES = process.env.SENDGATE_TEST_IMAGES;
@@ -128,15 +126,6 @@ const VIEWS: Record<string, View> = {
   },
 };
 
-/** What is wrong with a page by the rules of accessibility, where that is serious. */
-async function seriousFaults(page: Page): Promise<string[]> {
-  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
-  const { violations } = (await page.evaluate('axe.run()')) as AxeResults;
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-}
-
 describe.each([
   ['wide', 1_440, 900],
   ['narrow', 390, 844],
@@ -172,6 +161,38 @@ describe.each([
       await signedIn.close();
     },
   );
+});
+
+test('a list shows as many columns as there is room for beside an open message, and none too narrow to be read', async () => {
+  const opened = await openConsole(browser, server.url, '/logs', { key: CONSOLE_KEY, width: 1_280 });
+  const { page } = opened;
+  const row = page.locator('tr[data-index]').first();
+  await row.waitFor();
+  const columns = () =>
+    page
+      .locator('.feed thead th')
+      .evaluateAll((heads) => heads.map((head) => ({ name: head.textContent, px: head.clientWidth })));
+  const names = async () => (await columns()).map(({ name }) => name);
+  const all = ['Time', 'Status', 'Recipient', 'Account', 'Topic', 'Provider'];
+  await until(async () => (await names()).length === all.length);
+  expect(await names()).toEqual(all);
+  for (const [width, shown] of [
+    [1_280, 4],
+    [1_200, 3],
+    [1_440, 5],
+    [1_600, 6],
+  ] as const) {
+    await page.setViewportSize({ width, height: 900 });
+    if (width === 1_280) await row.getByRole('button').click();
+    await page.getByTestId('why').waitFor();
+    await until(async () => (await names()).length === shown);
+    expect(await names()).toEqual(all.slice(0, shown));
+    for (const { px } of await columns()) expect(px).toBeGreaterThanOrEqual(120);
+  }
+  await page.getByRole('button', { name: 'Close the message' }).click();
+  await until(async () => (await names()).length === all.length);
+  expect(opened.faults).toEqual([]);
+  await opened.close();
 });
 
 test('below 900 px the sidebar is a drawer behind a button, and everything is reached by the keyboard', async () => {

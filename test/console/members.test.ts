@@ -40,6 +40,9 @@ test('a member is added, found from both sides, given another profile, and remov
   await form.getByRole('button', { name: 'Add' }).click();
   await form.waitFor({ state: 'hidden' });
   expect(await profileOf('ann', 'acme')).toEqual({ email: 'ann@example.com' });
+  // The new member is shown, wherever one was.
+  await row(page, 'acme').waitFor();
+  expect(new URL(page.url()).hash).toBe('#/members?user=ann');
 
   for (const [path, other] of [
     ['/members?user=ann', 'acme'],
@@ -113,6 +116,14 @@ test('settings are changed and kept, and what is wrong with one is said beside i
   await page.getByRole('combobox', { name: 'A week begins on' }).click();
   await page.getByRole('option', { name: 'Monday' }).click();
   await page.getByLabel('Require membership').check();
+  // What is no number of months stays as it is typed, and keeps the rest from being saved.
+  const months = page.getByLabel('Months in a billing period');
+  await months.clear();
+  await months.pressSequentially('1.5');
+  await page.getByText('must be a whole number from 1 to 120').waitFor();
+  expect(await months.inputValue()).toBe('1.5');
+  expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
+  await months.fill('3');
   await page.getByRole('button', { name: 'Save' }).click();
   // Weeks begin at another moment: what was counted in this one counts no more.
   const question = page.getByRole('dialog', { name: 'Let counters begin empty?' });
@@ -120,6 +131,7 @@ test('settings are changed and kept, and what is wrong with one is said beside i
   await question.waitFor({ state: 'hidden' });
   expect((await server.call('GET', '/settings')).body).toMatchObject({
     week_start: 'monday',
+    billing_months: 3,
     require_membership: true,
   });
   await server.call('PATCH', '/settings', { require_membership: false });

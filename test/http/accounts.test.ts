@@ -107,6 +107,20 @@ describe.each(['accounts', 'tenants'])('at /%s', (many) => {
     }
   });
 
+  test('the list narrowed to one is that one, or empty', async () => {
+    for (const id of ['a', 'b/c']) await put(`/${many}/${encodeURIComponent(id)}`, { parent_tenant_id: 'p' });
+    const idsOf = async (query: string) => {
+      const { status, body } = await get(`/${many}?${query}`);
+      expect([status, body.has_more]).toEqual([200, false]);
+      return body.items.map(({ id }: { id: string }) => id);
+    };
+    expect(await idsOf('id=b%2Fc')).toEqual(['b/c']);
+    expect(await idsOf('id=b')).toEqual([]);
+    expect(await idsOf('id=a&parent_tenant_id=p')).toEqual(['a']);
+    expect(await idsOf('id=a&parent_tenant_id=q')).toEqual([]);
+    expect(await idsOf('id=')).toEqual(['a', 'b/c']);
+  });
+
   test('deleting an account takes its users out of it, and leaves them in others', async () => {
     await put('/users/ann/accounts', { accounts: [{ account_id: 'acme' }, { account_id: 'bolt' }] });
     await put('/users/bob/accounts/acme');
@@ -171,6 +185,7 @@ describe.each(['accounts', 'tenants'])('what is refused at /%s changes nothing:'
     ['limit=abc', 'limit'],
     ['cursor=abc', 'cursor'],
     ['parent_tenant_id=a%0Ab', 'parent_tenant_id'],
+    ['id=a%0Ab', 'id'],
     ['parent=a', 'parent'],
   ])('a list asked for with ?%s is a 400 that names it', async (query, name) => {
     expectProblem(await get(`/${many}?${query}`), 400, name);

@@ -66,7 +66,7 @@ describe('a key’s roles', () => {
     if (['/healthz', '/readyz', '/metrics', '/openapi.json', '/'].includes(path)) return null;
     // Providers have no key.
     if (path.startsWith('/providers/')) return null;
-    if (path === '/session') return method === 'delete' ? null : ROLES;
+    if (path === '/session') return method === 'post' ? ROLES : null;
     if (path === '/check' || path.startsWith('/check/') || path === '/send') return ['check', 'admin'];
     if (/^\/messages\/\{\w+\}\/(?:cancel|retry)$/.test(path)) return ['check', 'admin'];
     if (/^\/inbound\/(?:segment|rudderstack)(?:\/|$)/.test(path)) return ['inbound', 'admin'];

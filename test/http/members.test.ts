@@ -137,6 +137,20 @@ describe.each(FORMS)('at $prefix/users/…/$many', (form) => {
     expect(await total(ofUser('ann', '?limit=0'))).toBeUndefined();
   });
 
+  test('the list narrowed to one is that one, or empty', async () => {
+    await put(ofUser('ann'), { [many]: ['acme', 'b/c'].map((id) => ({ [idField]: id })) });
+    for (const [id, found] of [
+      ['b%2Fc', ['b/c']],
+      ['b', []],
+      ['', ['acme', 'b/c']],
+    ] as const) {
+      const { status, body, headers } = await get(ofUser('ann', `?${idField}=${id}`));
+      expect([status, headers['x-total-count'], body.has_more]).toEqual([200, `${found.length}`, false]);
+      expect(body.items.map((item: Record<string, string>) => item[idField])).toEqual(found);
+    }
+    expectProblem(await get(ofUser('ann', `?${idField}=a%0Ab`)), 400, idField);
+  });
+
   test('the users of one are read on by cursor and limit', async () => {
     for (const user of ['ann', 'bob', 'cid']) await put(ofUser(user, '/acme'));
     const first = (await get(usersOf('acme', '?limit=2'))).body;

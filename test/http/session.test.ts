@@ -326,9 +326,26 @@ describe('without any key', () => {
   });
 });
 
-test('a call without a key or a session is a 401', async () => {
-  await start();
-  expectProblem(await call('GET', '/session'), 401);
+describe('without a key or a session', () => {
+  test('whoever asks for the session is told that there is none', async () => {
+    await start();
+    for (const headers of [{}, CONSOLE, { cookie: 'theme=dark' }, { cookie: 'sendgate_session=' }]) {
+      const answer = await call('GET', '/session', headers);
+      expect([answer.status, answer.body]).toEqual([200, { actor: null, roles: [] }]);
+      expect(answer.headers['set-cookie']).toBeUndefined();
+    }
+    for (const headers of [{ authorization: '' }, { authorization: 'Bearer' }, bearer(WRONG_KEY), cookie(WRONG_KEY)]) {
+      expectProblem(await call('GET', '/session', headers), 401);
+    }
+  });
+
+  test('a call that needs one is a 401', async () => {
+    await start();
+    expectProblem(await call('POST', '/session'), 401);
+    for (const path of ['/limits', '/messages', '/settings', '/overview']) {
+      expectProblem(await call('GET', path), 401);
+    }
+  });
 });
 
 test('a session is answered while Redis is away, by the keys that are known', async () => {

@@ -97,11 +97,27 @@ const settings = createRoute({
 
 const tree = root.addChildren([home, overview, logs, limits, usage, members, alerts, audit, settings]);
 
+/**
+ * A history in which also an address that somebody writes has its place: one further than the present. Without any it is
+ * not known how to go back from it, when who has written something stays.
+ */
+function createHistory() {
+  // It is told before the history is
+  window.addEventListener('popstate', () => {
+    if (window.history.state !== null) return;
+    const { __TSR_index: index } = history.location.state;
+    // The browser's own: that of the page tells the router that this is where one is
+    History.prototype.replaceState.call(window.history, { __TSR_index: index + 1 }, '');
+  });
+  const history = createHashHistory();
+  return history;
+}
+
 /** The views and their addresses. They are after the `#`, so that a proxy may put the console at any path. */
 export function createConsoleRouter() {
   return createRouter({
     routeTree: tree,
-    history: createHashHistory(),
+    history: createHistory(),
     parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
     stringifySearch(search) {
       const given = Object.entries(search as Record<string, string | undefined>).filter(([, value]) => value);

@@ -7,7 +7,7 @@ import type { Members } from '../../membership/members';
 import { type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { jsonObjectSchema } from '../json-object';
-import { emptyIsAbsent, listQueryFields, listReply, listSchema, placeIn } from '../list';
+import { filterSchema, listQueryFields, listReply, listSchema, placeIn } from '../list';
 import { invalidInput, problem } from '../problem';
 import { WORDINGS, type Wording } from '../wording';
 
@@ -162,17 +162,20 @@ function routesIn(wording: Wording, { accounts, members, accountSettings }: Acco
       role: 'read',
       query: z.strictObject({
         ...listQueryFields,
-        parent_tenant_id: z
-          .preprocess(emptyIsAbsent, identifierSchema.optional())
-          .describe('Only those that are part of this one.')
-          .meta({ type: 'string' }),
+        id: filterSchema('Only this one; none when it has no settings.'),
+        parent_tenant_id: filterSchema('Only those that are part of this one.'),
       }),
       replies: { 200: { description: 'One page.', schema: listSchema(accountSchema) } },
       async handle({ query, path }) {
-        const { parent_tenant_id: parentId, limit } = query;
+        const { id, parent_tenant_id: parentId, limit } = query;
         const list = parentId === undefined ? 'accounts' : `accounts of ${parentId}`;
         const place = placeIn(list, query.cursor);
         if ('refusal' in place) return place.refusal;
+        if (id !== undefined) {
+          const account = await accounts.find(id);
+          const isOne = account !== null && (parentId === undefined || account.fields.parent_tenant_id === parentId);
+          return listReply(list, { path, limit }, { items: isOne ? [account] : [], next: null }, view);
+        }
         const page = await accounts.list({ ...place, limit }, parentId);
         const filter = parentId === undefined ? {} : { parent_tenant_id: parentId };
         return listReply(list, { path, limit, filter }, page, view);

@@ -4,7 +4,7 @@ import { ACCOUNTS_MAX, type Members, type Membership, type MembershipWrite } fro
 import { type Route, route } from '../contract';
 import { problemSchema } from '../decision-schemas';
 import { jsonObjectSchema } from '../json-object';
-import { listQueryFields, listReply, listSchema, placeIn } from '../list';
+import { filterSchema, listQueryFields, listReply, listSchema, placeIn } from '../list';
 import { type InputError, invalidInput, problem, withHeaders } from '../problem';
 import { WORDINGS, type Wording } from '../wording';
 
@@ -131,12 +131,24 @@ function routesIn(wording: Wording, { members }: { members: Members }): Route[] 
         'In the order of their ids, a page at a time. Whatever is added and removed meanwhile, one that stays is listed once. A user that is in none, or that nobody knows, has an empty list.',
       role: 'read',
       params: userParams,
-      query: z.strictObject(listQueryFields),
+      query: z.strictObject({
+        ...listQueryFields,
+        [idField]: filterSchema(`Only this one; none when the user is not in it.`),
+      }),
       replies: { 200: { description: 'One page.', schema: listSchema(membershipSchema), headers: TOTAL_HEADER } },
       async handle({ params, query, path }) {
         const list = `users/${params.user_id}/accounts`;
         const place = placeIn(list, query.cursor);
         if ('refusal' in place) return place.refusal;
+        const { [idField]: only } = query as { [name: string]: unknown };
+        if (typeof only === 'string') {
+          const one = await members.find(params.user_id, only);
+          const items = one === null ? [] : [one];
+          return withHeaders(
+            listReply(list, { path, limit: query.limit }, { items, next: null }, view),
+            totalHeader(items.length),
+          );
+        }
         const [page, total] = await Promise.all([
           members.accountsOf(params.user_id, { ...place, limit: query.limit }),
           members.countAccountsOf(params.user_id),

@@ -8,7 +8,8 @@ import type { ActionOutcome, SendActions } from '../../sends/actions';
 import { type Reply, type Route, route } from '../contract';
 import { decodeCursor, encodeCursor } from '../cursor';
 import { problemSchema } from '../decision-schemas';
-import { filterSchema, messageFilterOf, messageQuerySchema } from '../message-filters';
+import { filterSchema } from '../list';
+import { messageFilterOf, messageQuerySchema } from '../message-filters';
 import {
   eventInWords,
   eventSchema,

@@ -13,6 +13,12 @@ const sessionSchema = z
   })
   .meta({ id: 'Session' });
 
+const noSessionSchema = z
+  .object({ actor: z.null(), roles: z.array(z.enum(ROLES)).max(0) })
+  .describe('Nobody is signed in.')
+  .meta({ id: 'NoSession' });
+const NO_SESSION: Reply = { status: 200, body: { actor: null, roles: [] } };
+
 /** The routes by which a browser signs in and out. */
 export function sessionRoutes(services: { workspace: string; version: string }): Route[] {
   const { workspace, version } = services;
@@ -24,9 +30,12 @@ export function sessionRoutes(services: { workspace: string; version: string }):
       operationId: 'getSession',
       tag: 'Session',
       summary: 'Who calls, and what they may do',
+      description:
+        'Without a key and without a session `actor` is null: a page asks this before anybody has signed in. A key that is not known, or is no longer, is a 401.',
       role: 'any',
-      replies: { 200: { description: 'The caller.', schema: sessionSchema } },
-      handle: session,
+      acceptsNobody: true,
+      replies: { 200: { description: 'The caller.', schema: z.union([sessionSchema, noSessionSchema]) } },
+      handle: (call) => (call.roles.length === 0 ? NO_SESSION : session(call)),
     }),
     route({
       method: 'post',

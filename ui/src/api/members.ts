@@ -1,4 +1,4 @@
-import { CallError, call, callWithHeaders, segment } from './call';
+import { call, callWithHeaders, segment } from './call';
 import type { Page } from './messages';
 
 /** A user in an account. */
@@ -54,12 +54,10 @@ export async function fetchMembership(
   accountId: string,
   signal?: AbortSignal,
 ): Promise<Membership | null> {
-  try {
-    return await call('GET', `users/${segment(userId)}/accounts/${segment(accountId)}`, { signal });
-  } catch (error) {
-    if (error instanceof CallError && error.status === 404) return null;
-    throw error;
-  }
+  // Not to be in it is no error; a browser would write a 404 down as one
+  const path = `users/${segment(userId)}/accounts`;
+  const { items } = await call<ListPage<Membership>>('GET', path, { query: { account_id: accountId }, signal });
+  return items[0] ?? null;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { call } from './call';
+import { CallError, call } from './call';
 
 /** What a key may do: `check` asks and sends, `read` looks, `admin` may do everything. */
 export type Role = 'check' | 'read' | 'inbound' | 'admin';
@@ -16,8 +16,11 @@ export function may(session: Session | undefined, role: Role): boolean {
   return session !== undefined && (session.roles.includes(role) || session.roles.includes('admin'));
 }
 
-export function fetchSession(signal?: AbortSignal): Promise<Session> {
-  return call('GET', 'session', { signal });
+/** @throws CallError with status 401 when nobody is */
+export async function fetchSession(signal?: AbortSignal): Promise<Session> {
+  const session = await call<Session | { actor: null }>('GET', 'session', { signal });
+  if (session.actor === null) throw new CallError(401, 'Not signed in', 'Nobody is signed in here.');
+  return session as Session;
 }
 
 /** Signs this browser in. @throws CallError with status 401 for a key that is not known */

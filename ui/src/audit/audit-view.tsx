@@ -1,6 +1,6 @@
 import { Drawer, Stack, Text, Title } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
-import { useCallback, useMemo } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { type AuditEvent, fetchAuditEvents } from '../api/audit';
 import { type FeedColumn, FeedTable } from '../feed/feed-table';
 import { useFeed } from '../feed/use-feed';
@@ -47,7 +47,9 @@ export function AuditView() {
     (event: string | undefined) => void navigate({ search: event === undefined ? {} : { event } }),
     [navigate],
   );
-  const feed = useFeed<AuditEvent>({ key: KEY, fetchPage: fetchAuditEvents, idOf: eventId });
+  // Who reads on to the oldest has what there is to be asked for, and is left to read
+  const [isAtTop, setAtTop] = useState(true);
+  const feed = useFeed<AuditEvent>({ key: KEY, fetchPage: fetchAuditEvents, idOf: eventId, isClosed: !isAtTop });
   const listed = useMemo(() => feed.items.find((item) => eventId(item) === openId), [feed.items, openId]);
   return (
     <div className="page-fill">
@@ -70,6 +72,7 @@ export function AuditView() {
         endWords="This is the oldest change that is kept."
         open={(event) => open(eventId(event))}
         openId={openId}
+        onTop={setAtTop}
       />
       <Drawer
         opened={openId !== undefined}

@@ -1,17 +1,16 @@
 import { Button, Loader, Text } from '@mantine/core';
-import { useMediaQuery } from '@mantine/hooks';
+import { useElementSize } from '@mantine/hooks';
 import { IconArrowUp } from '@tabler/icons-react';
 import { useEffect, useMemo } from 'react';
-import { WIDE } from '../frame/theme';
 import { Trouble, Waiting } from '../frame/trouble';
 import type { Feed } from './use-feed';
 import { useVirtualTable, type VirtualColumn, VirtualTable } from './virtual-table';
 
 /** A column of a list without end. In the first, what {@link FeedTableProps.open} made of it can be followed. */
 export interface FeedColumn<Item> extends VirtualColumn<Item> {
-  /** Its width where there is little room. */
+  /** Its width where there is room for few. */
   narrowRem?: number;
-  /** Whether it is left out where there is little room. */
+  /** Whether it is left out where there is no room for it. */
   isWideOnly?: boolean;
 }
 
@@ -33,6 +32,8 @@ export interface FeedTableProps<Item> {
   openIdOf?: (item: Item) => string;
   /** Told which entries are in view. */
   onView?: (items: Item[]) => void;
+  /** Told whether the newest is. */
+  onTop?: (isAtTop: boolean) => void;
 }
 
 const ROW_PX = 38;
@@ -40,23 +41,22 @@ const ROW_PX = 38;
 const OVERSCAN = 8;
 /** From how many rows before the end the next page is asked for: it should be there when they are. */
 const AHEAD = 60;
+/** What a column without a width of its own needs to be read, in rem. */
+const LEAST_REM = 8;
 
 /** A list without end in a table of which only what is in view is in the page. */
 export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
-  const { feed, idOf, label, emptyWords, endWords, open, openId, openIdOf = idOf, onView } = props;
+  const { feed, idOf, label, emptyWords, endWords, open, openId, openIdOf = idOf, onView, onTop } = props;
   const { items, news } = feed;
-  const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ?? true;
-  const columns = useMemo(
-    () =>
-      props.columns
-        .filter((column) => isWide || column.isWideOnly !== true)
-        .map(({ narrowRem, ...column }) => (isWide ? column : { ...column, widthRem: narrowRem ?? column.widthRem })),
-    [props.columns, isWide],
-  );
+  // Of the window something beside it may have its part
+  const { ref, width } = useElementSize<HTMLDivElement>();
+  const roomRem = width === 0 ? Number.POSITIVE_INFINITY : Math.floor(width / remPx());
+  const columns = useMemo(() => columnsIn(roomRem, props.columns), [roomRem, props.columns]);
   const table = useVirtualTable({ items, idOf, columns, heightPx: () => ROW_PX, overscan: OVERSCAN });
   const { rows, inView } = table;
   const lastIndex = inView.at(-1)?.index ?? -1;
   const firstIndex = inView[0]?.index ?? 0;
+  const isAtTop = (table.virtualizer.range?.startIndex ?? 0) === 0;
 
   const { fetchOlder } = feed;
   // After each page it is looked again, as one may be short
@@ -67,20 +67,25 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   useEffect(() => {
     onView?.(items.slice(firstIndex, lastIndex + 1));
   }, [firstIndex, lastIndex, items]);
+  useEffect(() => {
+    onTop?.(isAtTop);
+  }, [isAtTop, onTop]);
 
   if (feed.isPending || (feed.error !== null && items.length === 0)) {
     return (
-      <div className="page">
-        <Trouble error={feed.error} onRetry={feed.retry} />
-        {feed.isPending && <Waiting lines={10} />}
+      <div className="feed" ref={ref}>
+        <div className="page">
+          <Trouble error={feed.error} onRetry={feed.retry} />
+          {feed.isPending && <Waiting lines={10} />}
+        </div>
       </div>
     );
   }
 
   return (
-    <div className="feed">
+    <div className="feed" ref={ref}>
       <Text className="sr-only" role="status">
-        {news.count === 0 ? '' : newsWords(news)}
+        {news.count === 0 ? '' : `New entries above: ${countWords(news)}`}
       </Text>
       {news.count > 0 && (
         <Button
@@ -93,7 +98,7 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
             table.scroll.current?.scrollTo({ top: 0 });
           }}
         >
-          {newsWords(news)}
+          {countWords(news)} new
         </Button>
       )}
       {feed.error !== null && (
@@ -133,6 +138,22 @@ export function FeedTable<Item extends object>(props: FeedTableProps<Item>) {
   );
 }
 
-function newsWords({ count, more }: { count: number; more: boolean }): string {
-  return `${count.toLocaleString()}${more ? '+' : ''} new`;
+function countWords({ count, more }: { count: number; more: boolean }): string {
+  return `${count.toLocaleString()}${more ? '+' : ''}`;
+}
+
+/** Those that there is room for: of those that can be left out the last goes first, and then all are made narrower. */
+function columnsIn<Item>(roomRem: number, all: readonly FeedColumn<Item>[]): FeedColumn<Item>[] {
+  const columns = [...all];
+  while (columns.reduce((sum, { widthRem }) => sum + (widthRem ?? LEAST_REM), 0) > roomRem) {
+    const last = columns.findLastIndex(({ isWideOnly }) => isWideOnly);
+    if (last === -1) return columns.map((column) => ({ ...column, widthRem: column.narrowRem ?? column.widthRem }));
+    columns.splice(last, 1);
+  }
+  return columns;
+}
+
+/** How large a letter is, as who reads has set it. */
+function remPx(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 }

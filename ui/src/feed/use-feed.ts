@@ -17,7 +17,7 @@ export interface FeedSource<Item> {
   fetchPage: (cursor: string | null, limit: number, signal: AbortSignal) => Promise<Page<Item>>;
   /** What no two entries share. A stable function. */
   idOf: (item: Item) => string;
-  /** Whether nothing new can come. */
+  /** Whether it is not looked for new ones: none can come, or they are not asked for now. */
   isClosed?: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { createColumnHelper, type Row, tableFeatures, useTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useRef } from 'react';
+import { useLayoutEffect, useMemo, useRef } from 'react';
 
 const features = tableFeatures({});
 
@@ -66,29 +66,46 @@ export interface VirtualTableProps<Item extends object> {
   foot?: React.ReactNode;
 }
 
-/** A table of which only what is in view is in the page. The arrows go from row to row. */
+/** A table of which only what is in view is in the page. The arrows go from row to row, Home and End to the outermost. */
 export function VirtualTable<Item extends object>(props: VirtualTableProps<Item>) {
   const { of, label, rowCount, row, isPlace = () => true, foot } = props;
   const { scroll, table, rows, virtualizer, inView, shown } = of;
 
   function moveFocus(event: React.KeyboardEvent<HTMLTableElement>): void {
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
     const from = (event.target as HTMLElement).closest<HTMLElement>('tr[data-index]');
-    if (step === undefined || from === null) return;
+    if (from === null) return;
+    const at = Number(from.dataset.index);
+    const last = rows.length - 1;
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -at, End: last - at };
+    const step = steps[event.key as keyof typeof steps];
+    if (step === undefined) return;
     event.preventDefault();
-    let index = Math.min(Math.max(Number(from.dataset.index) + step, 0), rows.length - 1);
-    while (rows[index] !== undefined && !isPlace(index)) index += Math.sign(step);
+    let index = Math.min(Math.max(at + step, 0), last);
+    // What is no place stands above those that it heads
+    const onward = step < 0 && index > 0 ? -1 : 1;
+    while (rows[index] !== undefined && !isPlace(index)) index += onward;
     if (rows[index] === undefined) return;
-    virtualizer.scrollToIndex(index);
-    const focus = () => {
-      const place = scroll.current?.querySelector(`tr[data-index="${index}"]`);
-      const button = place?.querySelector<HTMLElement>('.open-row') ?? place?.querySelector<HTMLElement>('button');
-      button?.focus({ preventScroll: true });
-      return button !== undefined && button !== null;
-    };
-    // It may not be in the page before that has been scrolled to
-    if (!focus()) requestAnimationFrame(focus);
+    sought.current = index;
+    if (goToSought()) return;
+    const [offsetPx = 0] = virtualizer.getOffsetForIndex(index) ?? [];
+    scroll.current?.scrollTo({ top: offsetPx });
   }
+
+  /** Where the focus is to be, once that row is in the page. */
+  const sought = useRef<number | null>(null);
+  function goToSought(): boolean {
+    const place = scroll.current?.querySelector(`tr[data-index="${sought.current}"]`);
+    const button = place?.querySelector<HTMLElement>('.open-row') ?? place?.querySelector<HTMLElement>('button');
+    if (!place || !button) return false;
+    sought.current = null;
+    button.focus({ preventScroll: true });
+    place.scrollIntoView({ block: 'nearest' });
+    return true;
+  }
+  // In the same turn in which the row that had it goes, or the page would have it in between
+  useLayoutEffect(() => {
+    if (sought.current !== null) goToSought();
+  });
 
   const above = inView[0]?.start ?? 0;
   const below = virtualizer.getTotalSize() - (inView.at(-1)?.end ?? 0);

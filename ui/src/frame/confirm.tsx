@@ -7,6 +7,7 @@ export function Confirm({
   opened,
   title,
   confirmLabel,
+  dismissLabel = 'Cancel',
   danger = false,
   isReady = true,
   onConfirm,
@@ -16,6 +17,8 @@ export function Confirm({
   opened: boolean;
   title: string;
   confirmLabel: string;
+  /** For what is itself called to cancel. */
+  dismissLabel?: string;
   danger?: boolean;
   /** Whether what is asked about is known, and can be done. */
   isReady?: boolean;
@@ -36,7 +39,7 @@ export function Confirm({
         <Trouble error={doing.error} />
         <Group justify="flex-end">
           <Button variant="default" onClick={close} disabled={doing.isPending} data-autofocus>
-            Cancel
+            {dismissLabel}
           </Button>
           <Button
             color={danger ? 'red.9' : undefined}

@@ -5,7 +5,7 @@ import { fetchAuditEvents } from '../api/audit';
 import type { Limit } from '../api/limits';
 import { visible } from '../show/foreign';
 import { fromNow, Instant } from '../show/instant';
-import { type Draft, draftOf, inputOf, isSameDraft, merged } from './draft';
+import { type Draft, draftErrors, draftOf, inputOf, isSameDraft, merged } from './draft';
 import { fieldsOf } from './limit-words';
 
 /** How far back it is looked for who changed a limit. */
@@ -125,7 +125,9 @@ function Comparison({ began, now, written }: { began: Limit; now: Limit | null; 
   const was = fieldsOf(began);
   const is = now === null ? null : fieldsOf(now);
   const wrote = fieldsOf(inputOf(written)).map((field) =>
-    field.label === 'At most' && !written.isLifted && written.max === '' ? { ...field, text: '–' } : field,
+    field.label === 'At most' && draftErrors(written).max !== undefined
+      ? { ...field, text: written.max.trim() || '–' }
+      : field,
   );
   const rows = was.flatMap(({ label, text }, index) => {
     const [theirs, mine] = [is?.[index]?.text ?? null, wrote[index]?.text ?? ''];

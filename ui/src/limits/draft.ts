@@ -10,7 +10,8 @@ export interface Draft {
   period: Period;
   /** Whether it only counts. What stands in `max` is kept meanwhile. */
   isLifted: boolean;
-  max: number | string;
+  /** As it is typed. */
+  max: string;
   where: Record<Dimension, string>;
   mode: LimitInput['mode'];
   on_exceeded: LimitInput['on_exceeded'];
@@ -55,7 +56,7 @@ export function draftOf(limit: LimitInput): Draft {
     per: ordered(per),
     period,
     isLifted: max === null,
-    max: max ?? '',
+    max: max === null ? '' : String(max),
     where: { ...NOWHERE, ...Object.fromEntries(wherePairs(where)) },
     mode,
     on_exceeded,
@@ -98,10 +99,10 @@ export function draftErrors(draft: Draft): DraftErrors {
   const errors: DraftErrors = {};
   if (!/^[A-Za-z0-9._-]{0,64}$/.test(id)) errors.id = 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -';
   if (!isLifted) {
-    const count = Number(max);
-    if (max === '') errors.max = 'must be a number: 0 blocks';
-    else if (!Number.isSafeInteger(count) || count < 0) errors.max = 'must be a whole number, and not below 0';
-    else if (count > MAX_MAX) errors.max = `must be at most ${MAX_MAX.toLocaleString()}`;
+    const digits = max.trim();
+    if (digits === '') errors.max = 'must be a number: 0 blocks';
+    else if (!/^\d+$/.test(digits)) errors.max = 'must be a whole number in digits alone, and not below 0';
+    else if (Number(digits) > MAX_MAX) errors.max = `must be at most ${MAX_MAX.toLocaleString()}`;
   }
   if (draft.alert_thresholds.trim() !== '' && thresholdsOf(draft.alert_thresholds) === null) {
     errors.alert_thresholds =
@@ -158,7 +159,7 @@ function textOf(draft: Draft): string {
     ...rest,
     where: DIMENSIONS.map((name) => draft.where[name]),
     per: ordered(per),
-    max: isLifted ? null : String(max),
+    max: isLifted ? null : max.trim(),
   });
 }
 
@@ -166,7 +167,7 @@ function textOf(draft: Draft): string {
 export function merged(began: Draft, now: Draft, written: Draft): Draft {
   const pick = <Value>(was: Value, is: Value, wrote: Value) =>
     JSON.stringify(wrote) === JSON.stringify(was) ? is : wrote;
-  const amountOf = ({ isLifted, max }: Draft) => ({ isLifted, max: isLifted ? '' : String(max) });
+  const amountOf = ({ isLifted, max }: Draft) => ({ isLifted, max: isLifted ? '' : max.trim() });
   const amount = pick(amountOf(began), amountOf(now), amountOf(written));
   const values = (name: Dimension) => pick(began.where[name], now.where[name], written.where[name]);
   return {

@@ -1,4 +1,4 @@
-import { Checkbox, Group, NativeSelect, NumberInput, Radio, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Checkbox, Group, NativeSelect, Radio, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import type { UseFormReturnType } from '@mantine/form';
 import { IconBan } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
@@ -170,14 +170,12 @@ function Amount({ form, errors }: { form: UseFormReturnType<Draft>; errors: Draf
   return (
     <Stack gap="xs">
       <div className="limit-amount-fields">
-        <NumberInput
+        {/* One for numbers would make 15 of 1.5 and of 1,5. */}
+        <TextInput
           label="At most"
           placeholder="such as 50"
-          thousandSeparator=","
-          allowDecimal={false}
-          allowNegative={false}
-          clampBehavior="none"
           inputMode="numeric"
+          autoComplete="off"
           disabled={isLifted}
           {...form.getInputProps('max')}
           error={isLifted ? undefined : errors.max}
@@ -196,7 +194,7 @@ function Amount({ form, errors }: { form: UseFormReturnType<Draft>; errors: Draf
           isLifted ? 'Lifts the limit for what it is for: everything goes out, and is counted all the same.' : null
         }
       />
-      {!isLifted && String(max) === '0' && (
+      {!isLifted && max.trim() === '0' && (
         <Text size="sm" role="status" className="limit-warning">
           <IconBan size={16} aria-hidden />0 blocks: nothing that it is for goes out {A_PERIOD[period]}.
         </Text>

@@ -272,7 +272,7 @@ function overriding(): LimitColumn {
           to="/limits"
           search={({ find }) => ({ override: limit.id, ...(find === undefined ? {} : { find }) })}
           className="limit-add"
-          aria-label={`Override ${limit.id} for some messages`}
+          aria-label={`Make an exception to ${limit.id}`}
           title="Override it for some messages"
           onClick={(event) => event.stopPropagation()}
         >
@@ -285,7 +285,7 @@ function overriding(): LimitColumn {
 function Chevron({ line, choose }: { line: Extract<Line, { kind: 'base' }>; choose: Choose }) {
   const { family, isOpen, shown } = line;
   if (family.overrides.length === 0) return <span className="limit-chevron" />;
-  const of = family.base === null ? `limits ${A_PERIOD[family.period]}` : `overrides of ${family.base.id}`;
+  const of = family.base === null ? `limits ${A_PERIOD[family.period]}` : `exceptions to ${family.base.id}`;
   return (
     <ActionIcon
       className="limit-chevron"

@@ -10,6 +10,7 @@ import { againAfterMs, LIVE_MS } from '../frame/queries';
 import { useMay } from '../frame/session';
 import { VERY_WIDE } from '../frame/theme';
 import { Trouble, Waiting } from '../frame/trouble';
+import { useEscape } from '../frame/use-escape';
 import { FilterField } from '../show/filter-field';
 import { visible } from '../show/foreign';
 import { choiceKey, groupLimits, linesOf } from './families';
@@ -52,6 +53,7 @@ export function LimitsView() {
   const open = useCallback((id: string) => go({ edit: id }), [go]);
   const close = useCallback(() => go({}), [go]);
   const opened = useMemo(() => openedBy({ edit, add, override }), [edit, add, override]);
+  const drawer = useEscape(opened === null ? null : close);
   // What is closed is shown until it has slid away; what is opened begins anew, also when it is the same
   const [shown, setShown] = useState<{ opened: Opened; turn: number } | null>(null);
   if (opened !== null && opened !== shown?.opened) setShown({ opened, turn: (shown?.turn ?? 0) + 1 });
@@ -121,12 +123,7 @@ export function LimitsView() {
         title={shown === null ? '' : titleOf(shown.opened)}
         classNames={{ content: 'limit-drawer', header: 'limit-drawer-head', body: 'limit-drawer-body' }}
         closeOnEscape={false}
-        onKeyDown={(event) => {
-          // Of a dialog over it that key closes the dialog alone.
-          const isHere = event.currentTarget.contains(event.target as Node);
-          const isTaken = (event.target as Element).getAttribute('data-mantine-stop-propagation') === 'true';
-          if (event.key === 'Escape' && isHere && !isTaken && !event.nativeEvent.isComposing) close();
-        }}
+        ref={drawer}
       >
         {shown !== null && (
           <LimitSide key={shown.turn} opened={shown.opened} limits={limits} mayChange={mayChange} onClose={close} />

@@ -8,6 +8,7 @@ import { type FeedColumn, FeedTable } from '../feed/feed-table';
 import { useFeed } from '../feed/use-feed';
 import { againAfterMs } from '../frame/queries';
 import { VERY_WIDE } from '../frame/theme';
+import { useEscape } from '../frame/use-escape';
 import { FilterField } from '../show/filter-field';
 import { Foreign } from '../show/foreign';
 import { Instant } from '../show/instant';
@@ -90,12 +91,26 @@ export function LogsView() {
     [present],
   );
 
+  const drawer = useEscape(openId === undefined || isVeryWide ? null : () => open(undefined));
+  const beside = useEscape(openId === undefined || !isVeryWide ? null : closeSide);
+  /** The keyboard goes on in the list, where it can be at the message that was open. */
+  function closeSide(): void {
+    const [list, side] = ['.feed-scroll', '.beside-side'].map((name) =>
+      beside.current?.querySelector<HTMLElement>(name),
+    );
+    if (openId !== undefined && side?.contains(document.activeElement)) {
+      const row = list?.querySelector<HTMLElement>(`[data-id="${CSS.escape(openId)}"] .open-row`);
+      (row ?? list)?.focus({ preventScroll: true });
+    }
+    open(undefined);
+  }
+
   const isFiltered = Object.values(filters).some((value) => value !== undefined);
   const side = openId !== undefined && (
     <MessageSide
       key={openId}
       id={openId}
-      onClose={() => open(undefined)}
+      onClose={closeSide}
       onOpen={open}
       onFilter={setFilters}
       onChanged={feed.replace}
@@ -162,7 +177,7 @@ export function LogsView() {
           </Button>
         </Group>
       </div>
-      <div className="beside">
+      <div className="beside" ref={beside}>
         <FeedTable
           feed={feed}
           columns={columns}
@@ -179,7 +194,8 @@ export function LogsView() {
           onView={setInView}
         />
         {isVeryWide && side && (
-          <aside className="beside-side" aria-label="Message">
+          // What is pointed at in it is where the keyboard goes on
+          <aside className="beside-side" aria-label="Message" tabIndex={-1}>
             {side}
           </aside>
         )}
@@ -192,6 +208,8 @@ export function LogsView() {
           position="right"
           size="27.5rem"
           padding={0}
+          closeOnEscape={false}
+          ref={drawer}
         >
           <Drawer.Overlay />
           <Drawer.Content aria-label="Message">

@@ -38,6 +38,7 @@ import { Foreign, visible } from '../show/foreign';
 import { fromNow, Instant } from '../show/instant';
 import { LimitBar } from '../show/limit-bar';
 import { STATUS_LOOKS, StatusBadge } from '../show/status';
+import { ViewLink } from '../show/view-link';
 
 /** How often a message that goes on is asked for again, in milliseconds. */
 const MOVING_MS = 2_000;
@@ -147,8 +148,9 @@ export function MessageSide({
           </Confirm>
           <Confirm
             opened={asked === 'cancel'}
-            title="Stop this message?"
-            confirmLabel="Stop it"
+            title="Cancel this message?"
+            confirmLabel="Cancel message"
+            dismissLabel="Back"
             danger
             onConfirm={() => act('cancel')}
             onClose={() => setAsked(null)}
@@ -169,15 +171,17 @@ function outcomeWords(what: 'retry' | 'cancel', { status }: Message): string {
 
 /** The answer to *why*, its moments by the clock of this browser. */
 function Why({ summary }: { summary: string }) {
-  return summary.split(INSTANT).map((part, index) =>
-    index % 2 === 0 ? (
-      <Fragment key={index}>{visible(part)}</Fragment>
-    ) : (
-      <Fragment key={index}>
-        <Instant at={part} /> ({fromNow(part)})
-      </Fragment>
-    ),
-  );
+  return visible(summary)
+    .split(INSTANT)
+    .map((part, index) =>
+      index % 2 === 0 ? (
+        <Fragment key={index}>{part}</Fragment>
+      ) : (
+        <Fragment key={index}>
+          <Instant at={part} /> ({fromNow(part)})
+        </Fragment>
+      ),
+    );
 }
 
 function Facts({ message, onFilter }: { message: Message; onFilter: (filters: MessageFilters) => void }) {
@@ -199,9 +203,9 @@ function Facts({ message, onFilter }: { message: Message; onFilter: (filters: Me
     [
       'Recipient',
       <Group key="recipient" gap={4} wrap="nowrap">
-        <Link to="/usage" search={usageOf(message)} title="What is used of the limits">
+        <ViewLink size="sm" miw={0} to="/usage" search={usageOf(message)} title="What is used of the limits">
           <Foreign text={recipient} />
-        </Link>
+        </ViewLink>
         {filtering('Only messages to this recipient', { recipient })}
       </Group>,
     ],
@@ -210,9 +214,9 @@ function Facts({ message, onFilter }: { message: Message; onFilter: (filters: Me
     rows.push([
       'Account',
       <Group key="account" gap={4} wrap="nowrap">
-        <Link to="/members" search={{ account: account_id }} title="Who is in it">
+        <ViewLink size="sm" miw={0} to="/members" search={{ account: account_id }} title="Who is in it">
           <Foreign text={account_id} />
-        </Link>
+        </ViewLink>
         {filtering('Only messages for this account', { account: account_id })}
       </Group>,
     ]);

@@ -1,4 +1,4 @@
-import { Button, Drawer, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Drawer, Group, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
@@ -9,13 +9,12 @@ import { useUnsaved } from '../frame/unsaved';
 import { AnchorField } from '../settings/anchor-field';
 import { anchorWords, emptyCounterWords, monthsWords } from '../settings/calendar';
 import { useDraft } from '../settings/draft';
+import { type Months, MonthsField, monthsProblem } from '../settings/months-field';
 import { Overtaken } from '../settings/overtaken';
 import { isBesideFields, refusedFields } from '../settings/refusal';
 import { ZoneField } from '../settings/zone-field';
 import { visible } from '../show/foreign';
 import { accountKey } from './lists';
-
-const MONTHS_MAX = 120;
 
 /** An account's settings as their fields hold them. */
 interface Fields {
@@ -23,7 +22,8 @@ interface Fields {
   timezone: string | null;
   /** Empty while it is half there. */
   billing_anchor: string | null;
-  billing_months: number | '';
+  /** Empty for none. */
+  billing_months: Months;
 }
 type Name = keyof Fields;
 const NAMES: readonly Name[] = ['name', 'timezone', 'billing_anchor', 'billing_months'];
@@ -49,10 +49,8 @@ export function AccountForm({ id, account, onClose }: { id: string; account: Acc
   const sent: Partial<Fields> = saving.variables ?? {};
   const problems: Partial<Record<Name, string>> = {};
   if (values.billing_anchor === '') problems.billing_anchor = 'must be a date and a time';
-  const { billing_months: months } = values;
-  if (months !== '' && (months < 1 || months > MONTHS_MAX)) {
-    problems.billing_months = `must be a whole number from 1 to ${MONTHS_MAX}`;
-  }
+  const months = values.billing_months === '' ? undefined : monthsProblem(values.billing_months);
+  if (months !== undefined) problems.billing_months = months;
   const errorOf = (name: Name) =>
     problems[name] ?? (JSON.stringify(sent[name]) === JSON.stringify(changes[name]) ? refused[name] : undefined);
   const isWrong = Object.keys(problems).length > 0;
@@ -132,16 +130,11 @@ export function AccountForm({ id, account, onClose }: { id: string; account: Acc
             {overtaken('billing_anchor')}
           </div>
           <div>
-            <NumberInput
+            <MonthsField
               label="Months in a billing period"
               description="Empty for the workspace’s."
-              min={1}
-              max={MONTHS_MAX}
-              clampBehavior="none"
-              allowDecimal={false}
-              allowNegative={false}
               value={values.billing_months}
-              onChange={(value) => draft.set('billing_months', typeof value === 'number' ? value : '')}
+              onChange={(months) => draft.set('billing_months', months)}
               error={errorOf('billing_months')}
             />
             {overtaken('billing_months')}
@@ -192,7 +185,7 @@ function inputOf({ name, billing_months, ...others }: Partial<Fields>): Partial<
   return {
     ...others,
     ...(name === undefined ? {} : { name: name === '' ? null : name }),
-    ...(billing_months === undefined ? {} : { billing_months: billing_months === '' ? null : billing_months }),
+    ...(billing_months === undefined ? {} : { billing_months: billing_months === '' ? null : Number(billing_months) }),
   };
 }
 

@@ -20,11 +20,14 @@ const TYPING_MS = 400;
 export function AddMember({
   user = '',
   account = '',
+  onAdded,
   onClose,
 }: {
   /** What it begins with. */
   user?: string | undefined;
   account?: string | undefined;
+  /** Told who is in what by now. */
+  onAdded: (userId: string, accountId: string) => void;
   onClose: () => void;
 }) {
   const [userId, setUserId] = useState(user);
@@ -52,6 +55,7 @@ export function AddMember({
           : 'The user was in the account already, and has the profile that you gave.',
       });
       onClose();
+      onAdded(user_id, account_id);
     },
   });
   const refused = refusedFields(saving.error);

@@ -7,6 +7,7 @@ import { fetchAccountsOf, fetchUsersOf, type Membership } from '../api/members';
 import { type FeedColumn, FeedTable } from '../feed/feed-table';
 import { useMay } from '../frame/session';
 import { useUnsaved } from '../frame/unsaved';
+import { useEscape } from '../frame/use-escape';
 import { anchorWords } from '../settings/calendar';
 import { FilterField } from '../show/filter-field';
 import { Foreign } from '../show/foreign';
@@ -33,6 +34,13 @@ export function MembersView() {
   const place = JSON.stringify([user, account]);
   const [addsAt, setAddsAt] = useState<string | null>(null);
   const add = () => setAddsAt(place);
+  /** Leads to where a new member is shown, unless that is here. */
+  function showAdded(userId: string, accountId: string): void {
+    const isList = user !== undefined || account !== undefined;
+    if (isList && (user ?? userId) === userId && (account ?? accountId) === accountId) return;
+    // The form that it was written in has nothing to lose
+    void navigate({ search: { user: userId }, ignoreBlocker: true });
+  }
   return (
     <div className="page-fill">
       <div className="page-head">
@@ -72,7 +80,9 @@ export function MembersView() {
       ) : (
         <KnownAccounts />
       )}
-      {addsAt === place && <AddMember user={user} account={account} onClose={() => setAddsAt(null)} />}
+      {addsAt === place && (
+        <AddMember user={user} account={account} onAdded={showAdded} onClose={() => setAddsAt(null)} />
+      )}
     </div>
   );
 }
@@ -187,8 +197,9 @@ function MembershipTable({
 }) {
   const [opened, setOpened] = useState<Membership | null>(null);
   const [isDirty, setDirty] = useState(false);
-  const { leave, isAsking, question } = useUnsaved(isDirty);
+  const { leave, question } = useUnsaved(isDirty);
   const close = useCallback(() => setOpened(null), []);
+  const drawer = useEscape(opened === null ? null : () => leave(close));
   return (
     <>
       <FeedTable
@@ -202,7 +213,8 @@ function MembershipTable({
       <Drawer
         opened={opened !== null}
         onClose={() => leave(close)}
-        closeOnEscape={!isAsking}
+        closeOnEscape={false}
+        ref={drawer}
         position="right"
         size="32rem"
         title="Membership"

@@ -1,7 +1,7 @@
 import { Button, Group, Stack, Table, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useLayoutEffect, useState } from 'react';
 import { fetchMembership, type Membership, putMembership, removeMembership } from '../api/members';
 import { Confirm } from '../frame/confirm';
 import { live } from '../frame/queries';
@@ -193,7 +193,8 @@ function ProfileForm({
   const [began, setBegan] = useState(now);
   const [text, setText] = useState(now);
   const isDirty = text !== began;
-  useEffect(() => {
+  // Told in the same turn: a key that follows at once may close what this stands in
+  useLayoutEffect(() => {
     onDirty(isDirty);
     return () => onDirty(false);
   }, [isDirty, onDirty]);

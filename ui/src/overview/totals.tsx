@@ -69,14 +69,14 @@ function noteOf(outcome: 'accepted' | 'throttled' | 'failed', totals: Counts): R
     if (totals.throttled === 0) return 'none was over a limit';
     return (
       <Link to="/logs" search={{ status: 'THROTTLED' }}>
-        See them in the logs
+        Show these messages
       </Link>
     );
   }
   if (totals.failed === 0) return 'none was undeliverable';
   return (
     <Link to="/logs" search={{ status: 'UNDELIVERABLE' }}>
-      See them in the logs
+      Show these messages
     </Link>
   );
 }

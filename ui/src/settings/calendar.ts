@@ -1,3 +1,5 @@
+import type { Months } from './months-field';
+
 /** Zones that browsers list by the name that they once had. Anybody would look for the one they have now. */
 const RENAMED: Readonly<Record<string, string>> = {
   'Africa/Asmera': 'Africa/Asmara',
@@ -86,7 +88,7 @@ export interface CalendarChange {
   timezone?: string | null;
   week_start?: string;
   billing_anchor?: string | null;
-  billing_months?: number | '' | null;
+  billing_months?: Months | null;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Button, Grid, Group, NumberInput, Paper, Select, Stack, Switch, TagsInput, Text, Title } from '@mantine/core';
+import { Button, Grid, Group, Paper, Select, Stack, Switch, TagsInput, Text, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -14,17 +14,17 @@ import { AnchorField } from './anchor-field';
 import { anchorWords, capitalized, emptyCounterWords, monthsWords } from './calendar';
 import { useDraft } from './draft';
 import { Mappings } from './mappings';
+import { type Months, MonthsField, monthsProblem } from './months-field';
 import { Overtaken } from './overtaken';
 import { isBesideFields, refusedFields } from './refusal';
 import { ZoneField } from './zone-field';
 
 const SETTINGS_KEY = ['settings'];
-const MONTHS_MAX = 120;
 
 /** The settings as their fields hold them: a text or a number may be half there. Those of alerts are in a view of their own. */
 type Fields = Omit<Settings, 'billing_anchor' | 'billing_months' | 'alert_thresholds' | 'alert_webhooks'> & {
   billing_anchor: string | null;
-  billing_months: number | '';
+  billing_months: Months;
 };
 type Name = keyof Fields;
 
@@ -159,16 +159,10 @@ function SettingsForm({ settings }: { settings: Settings }) {
             {overtaken('billing_anchor')}
           </div>
           <div>
-            <NumberInput
+            <MonthsField
               {...field('billing_months')}
-              min={1}
-              max={MONTHS_MAX}
-              clampBehavior="none"
-              allowDecimal={false}
-              allowNegative={false}
-              maw="12rem"
               value={values.billing_months}
-              onChange={(months) => draft.set('billing_months', typeof months === 'number' ? months : '')}
+              onChange={(months) => draft.set('billing_months', months)}
             />
             {overtaken('billing_months')}
           </div>
@@ -273,9 +267,8 @@ function Section({ title, words, children }: { title: string; words: string; chi
 function problemsOf({ billing_anchor, billing_months }: Fields): Partial<Record<Name, string>> {
   const problems: Partial<Record<Name, string>> = {};
   if (billing_anchor === null || billing_anchor === '') problems.billing_anchor = 'must be a date and a time';
-  if (billing_months === '' || billing_months < 1 || billing_months > MONTHS_MAX) {
-    problems.billing_months = `must be a whole number from 1 to ${MONTHS_MAX}`;
-  }
+  const months = monthsProblem(billing_months);
+  if (months !== undefined) problems.billing_months = months;
   return problems;
 }
 

@@ -255,7 +255,7 @@ describe('while the keys cannot be read', () => {
     expect((await get('/session', as(known))).body.roles).toEqual(['read']);
     expect((await get('/session', as(ADMIN_KEY))).status).toBe(200);
     expectProblem(await get('/session', as(revoked.key)), 401);
-    expectProblem(await get('/session', as(null)), 401);
+    expectProblem(await get('/audit-events', as(null)), 401);
     expectProblem(await get('/session', as('nonsense')), 401);
     // Two of those were wrong keys, and so many may be wrong.
     for (let wrong = 3; wrong <= WRONG_KEYS_MAX; wrong += 1) {

@@ -118,17 +118,15 @@ export function composeApi(
     }
   });
   const traffic = composeTraffic({ redis, scripts, keys, nowMs, answers: () => pulse.beats(), logger });
-  const gate = composeGate({
+  const deciding = {
     ...{ config, redis, scripts, keys, configuration: gateConfiguration, accounts: accountSettings, clock, link },
     ...{ metrics, tally: traffic.tally, fault: decisionFault },
-  });
+  };
+  const gate = composeGate(deciding);
+  const sends = composeSends(deciding);
 
   const members = createMembers({ redis, scripts, keys });
   const messageLog = createMessageLog({ redis, scripts, keys });
-  const sends = composeSends({
-    ...{ config, redis, scripts, keys, configuration: gateConfiguration, accounts: accountSettings, clock, link },
-    ...{ metrics, tally: traffic.tally, fault: decisionFault },
-  });
   const queues = composeQueues(config, redis, keys, () => undefined);
   const depths = watchDepths({ isReady: () => link.isReady(), depths: queues.depths });
 

@@ -14,8 +14,8 @@ import type { Link } from '../store/link';
 import type { Scripts } from '../store/scripts';
 import type { TrafficTally } from '../traffic/tally';
 
-/** What decides checks, with Redis and without. */
-export function composeGate(deps: {
+/** What it takes to decide, whether it is asked about or handed over. */
+export interface DecidingDeps {
   config: Config;
   redis: RedisClient;
   scripts: Scripts;
@@ -27,7 +27,10 @@ export function composeGate(deps: {
   metrics: Metrics;
   tally: TrafficTally;
   fault: (error: unknown) => void;
-}): Gate {
+}
+
+/** What decides checks, with Redis and without. */
+export function composeGate(deps: DecidingDeps): Gate {
   const { config, redis, scripts, keys, configuration, accounts, clock, link, metrics, tally, fault } = deps;
   return createGate({
     configuration,

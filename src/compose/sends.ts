@@ -2,7 +2,6 @@ import { type Config, configuredProviders } from '../config';
 import type { VonageReceipts } from '../http/routes/receipts';
 import type { MessageLog } from '../log/messages';
 import type { Logger } from '../logger';
-import type { AccountSettings } from '../membership/account-settings';
 import type { Members } from '../membership/members';
 import type { Profiles } from '../membership/profiles';
 import type { Metrics } from '../metrics/metrics';
@@ -16,13 +15,11 @@ import { createWebhookProvider } from '../sends/providers/webhook';
 import { openQueues, type Queues } from '../sends/queue';
 import { createRecordReceipt } from '../sends/receipts';
 import { createSendStore, type SendStore } from '../sends/store';
-import type { RedisClock } from '../store/clock';
-import type { ConfigurationStore } from '../store/configuration';
 import type { RedisClient } from '../store/connection';
 import type { Keys } from '../store/keys';
-import type { Link } from '../store/link';
 import type { Scripts } from '../store/scripts';
 import type { TrafficTally } from '../traffic/tally';
+import type { DecidingDeps } from './gate';
 import { monotonicMs } from './timing';
 
 /** Of how many users it is remembered which their only account is. */
@@ -36,19 +33,7 @@ export function queueDepth(depths: DepthWatch): number | null {
 }
 
 /** What decides messages that are handed over, and keeps their state. */
-export function composeSends(deps: {
-  config: Config;
-  redis: RedisClient;
-  scripts: Scripts;
-  keys: Keys;
-  configuration: ConfigurationStore;
-  accounts: AccountSettings;
-  clock: RedisClock;
-  link: Link;
-  metrics: Metrics;
-  tally: TrafficTally;
-  fault: (error: unknown) => void;
-}): { store: SendStore; decide: DecideSend } {
+export function composeSends(deps: DecidingDeps): { store: SendStore; decide: DecideSend } {
   const { config, metrics, tally, fault } = deps;
   const store = createSendStore({
     ...deps,

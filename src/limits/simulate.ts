@@ -370,6 +370,8 @@ export function createSimulator(deps: {
     for (let one = firstOf(counter); one !== undefined; one = firstOf(counter)) {
       leave(one);
       decide(one, atMs, null);
+      // For real it is looked at a moment later: after the reset that may have made the room, and not before it.
+      one.decidedMs = atMs + 1;
       // It may have gone or not: so may those behind it.
       if (!one.isCertain) doubtAll(counter, atMs);
       yield;

@@ -202,6 +202,8 @@ function plainly(limits: LimitSet, settings: Settings, events: readonly PastEven
       looks.delete(name);
       for (let one = waiting(name)[0]; one !== undefined; one = waiting(name)[0]) {
         decide(one, Math.max(dueMs, nowMs));
+        // After the reset that may have made the room.
+        one.decidedMs += 1;
         if (one.waitsFor.includes(name)) break;
       }
     }

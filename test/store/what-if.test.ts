@@ -264,6 +264,13 @@ async function holdFor(t: TestSends): Promise<void> {
   const delivery = await openTestDelivery({ url: sharedRedisUrl(), workspace: t.keys.workspace });
   opened.push(() => delivery.stop());
   delivery.hold();
+  // Its first look is at all that wait, whether or not there is room: it is over once the lease is renewed by the second.
+  let leftMs = 0;
+  await until(async () => {
+    const beforeMs = leftMs;
+    leftMs = await t.redis.pttl(t.keys.holder);
+    return beforeMs > 0 && leftMs > beforeMs;
+  });
 }
 
 // Each run takes a while for real: the first that fails is told as it is, and no smaller one is looked for.
@@ -287,6 +294,19 @@ describe('what a change would have done is what really becomes of the same messa
       { numRuns: 8, endOnFailure: true },
     );
   });
+});
+
+test('a send that a reset let go gives back what it counted when it fails', async () => {
+  const daily = [limitOf({ id: 'u', per: ['user'], period: 'month', max: 2, on_exceeded: 'defer' })];
+  const message: Message = { user: 'ann', account: null, topic: null, channel: null };
+  await agrees(daily, daily, [
+    { what: 'check', message, cost: 2, id: null },
+    { what: 'send', message },
+    { what: 'reset', user: 'ann', period: 'month' },
+    { what: 'send', message },
+    { what: 'fail-and-refund', which: 0 },
+    { what: 'send', message },
+  ]);
 });
 
 test('a send that waits goes when the window of its limit ends, as it does for real; and one that its sender delays when it is due', async () => {

@@ -32,7 +32,10 @@ export function createAcceptSend(deps: {
 }): AcceptSend {
   const { store, members, decide, randomBytes } = deps;
 
-  /** The members of each recipient that is an account as a whole, by its place in the list. */
+  /**
+   * The members of each recipient that is an account as a whole, by its place in the list.
+   * @param goesOn whether the request was cut off before: that nobody is left in an account is no mistake of the caller then
+   */
   async function expand({ recipients }: SendRequest, goesOn: boolean): Promise<Map<number, string[]> | SendOutcome> {
     const membersOf = new Map<number, string[]>();
     let room = RECIPIENTS_MAX;
